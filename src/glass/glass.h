@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// What happened: named events with typed details, counted always, told to a person when its topic is on.
+#pragma once
+
+#include "words/integers.h"
+
+#include <functional>
+#include <initializer_list>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vitrine {
+
+/// Topics are the rooms' names; `--trace` takes them.
+enum class Topic : u8 { cpu, memory, vmx, jit, interrupts, pci, vtd, vtc, chipset, devices, firmware, machine, debug, count };
+
+std::string_view name_of(Topic topic);
+
+/// One detail of an event: a name with a number (shown in hexadecimal) or a text.
+struct Detail {
+    std::string_view name;
+    u64 number = 0;
+    std::string_view text = {};
+
+    Detail(std::string_view n, u64 v) : name(n), number(v) {}
+
+    Detail(std::string_view n, std::string_view t) : name(n), text(t) {}
+};
+
+/// The glass of one machine. Telling never changes what the machine does.
+class Glass {
+public:
+    using Sink = std::function<void(std::string_view line)>;
+
+    /// An off topic costs this one predictable branch.
+    bool on(Topic topic) const { return (enabled_ >> static_cast<unsigned>(topic)) & 1; }
+
+    void enable(Topic topic, bool on = true);
+
+    /// True when `name` is a topic, which is then on; "all" is every topic.
+    bool enable(std::string_view name);
+
+    /// Tells one event if its topic is on.
+    void tell(Topic topic, std::string_view event, std::initializer_list<Detail> details = {}) {
+        if (on(topic)) [[unlikely]]
+            say(topic, event, details);
+    }
+
+    /// Something odd but legal, or a write to reserved bits: counted, and the first few of each name are shown always.
+    void odd(Topic topic, std::string_view event, std::initializer_list<Detail> details = {});
+
+    /// Counters by name, for --stats.
+    u64& counter(std::string_view name);
+
+    const std::map<std::string, u64, std::less<>>& counters() const { return counters_; }
+
+    /// Where lines go. Without a sink nothing is printed; counters still count.
+    void set_sink(Sink sink) { sink_ = std::move(sink); }
+
+    /// Virtual nanoseconds printed before each line.
+    void set_clock(std::function<u64()> now) { now_ = std::move(now); }
+
+    /// How many of each odd event are shown.
+    static constexpr u64 shown_odd = 3;
+
+private:
+    void say(Topic topic, std::string_view event, std::initializer_list<Detail> details);
+
+    u64 enabled_ = 0;
+    Sink sink_;
+    std::function<u64()> now_;
+    std::map<std::string, u64, std::less<>> counters_;
+};
+
+} // namespace vitrine

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tests of the glass: topics, odd events and counters.
+#include "glass/glass.h"
+
+#include <gtest/gtest.h>
+
+using namespace vitrine;
+
+TEST(Glass, TellsOnlyWhatIsOn) {
+    Glass glass;
+    std::vector<std::string> lines;
+    glass.set_sink([&](std::string_view l) { lines.emplace_back(l); });
+    glass.set_clock([] { return 1'500'000'000ull; });
+    glass.tell(Topic::pci, "bar", {{"address", 0xfe000000ull}});
+    EXPECT_TRUE(lines.empty());
+    EXPECT_TRUE(glass.enable("pci"));
+    EXPECT_FALSE(glass.enable("pcie"));
+    glass.tell(Topic::pci, "bar", {{"address", 0xfe000000ull}, {"name", "nvme"}});
+    ASSERT_EQ(lines.size(), 1u);
+    EXPECT_EQ(lines[0], "[    1.500000000] pci bar address=fe000000 name=nvme");
+}
+
+TEST(Glass, OddEventsAreCountedAndTheFirstShown) {
+    Glass glass;
+    unsigned shown = 0;
+    glass.set_sink([&](std::string_view) { ++shown; });
+    for (int i = 0; i < 10; ++i)
+        glass.odd(Topic::cpu, "msr.unknown");
+    EXPECT_EQ(shown, Glass::shown_odd);
+    EXPECT_EQ(glass.counter("msr.unknown"), 10u);
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// The machine's host-physical space: RAM (sparse, one host mapping), the memory-mapped and the port bus, dirty and code pages.
+#pragma once
+
+#include "base/device.h"
+#include "base/error.h"
+#include "glass/glass.h"
+#include "memory/bus.h"
+#include "words/addresses.h"
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace vitrine {
+
+/// What is known about one page of RAM. Host-side bookkeeping: no bit of it is machine state.
+enum PageFlag : u8 {
+    page_dirty = 1,   ///< written since the dirty flags were last collected
+    page_code = 2,    ///< some engine holds decoded code of it: writes must be seen
+    page_touched = 4, ///< ever written: untouched pages are zero and need not be saved or hashed
+};
+
+/// RAM below `low_end` at its own address, the rest from 4 GiB on; both are one run of host memory.
+class Space {
+public:
+    /// Engines that hold code are told of writes to code pages: page number of RAM, first byte, length.
+    using CodeWritten = std::function<void(Physical address, u64 length)>;
+
+    /// `ram_size` is a multiple of the page size; at most `low_end` of it lies below 4 GiB.
+    static Expected<std::unique_ptr<Space>> create(u64 ram_size, Glass& glass);
+    ~Space();
+    Space(const Space&) = delete;
+    Space& operator=(const Space&) = delete;
+
+    static constexpr u64 low_end = 0x8000'0000; ///< 2 GiB: ECAM, MMIO and firmware lie above
+    static constexpr u64 high_start = 0x1'0000'0000;
+
+    u64 ram_size() const { return ram_size_; }
+
+    u64 ram_below_4g() const { return ram_size_ < low_end ? ram_size_ : low_end; }
+
+    u64 ram_above_4g() const { return ram_size_ - ram_below_4g(); }
+
+    /// Offset into RAM of a physical address; all ones where there is no RAM.
+    u64 ram_offset(Physical p) const {
+        if (p.value < ram_below_4g())
+            return p.value;
+        const u64 high = p.value - high_start;
+        return p.value >= high_start && high < ram_above_4g() ? high + low_end : ~0ull;
+    }
+
+    Physical physical_of(u64 offset) const { return Physical{offset < low_end ? offset : offset - low_end + high_start}; }
+
+    /// Host address of the page of RAM that holds `p`, at p's offset; null where there is no RAM.
+    u8* host(Physical p) const {
+        const u64 offset = ram_offset(p);
+        return offset == ~0ull ? nullptr : ram_ + offset;
+    }
+
+    u8* ram() const { return ram_; }
+
+    u8& flags(u64 ram_page) { return flags_[ram_page]; }
+
+    u64 ram_pages() const { return ram_size_ / page_size; }
+
+    /// Whether writes to the page may go straight to host memory.
+    bool direct_write(Physical p) const {
+        const u64 offset = ram_offset(p);
+        return offset != ~0ull && (flags_[offset / page_size] & (page_dirty | page_touched | page_code)) == (page_dirty | page_touched);
+    }
+
+    /// Marks a page of RAM as written, telling engines if it holds code. Every writer of RAM calls this first.
+    void note_write(Physical p, u64 length);
+
+    /// Reads and writes memory as the platform sees it: RAM or devices, any length, any alignment. For processors' slow paths
+    /// and for plain DMA. Device accesses are split into naturally aligned pieces of at most 8 bytes.
+    void read(Physical p, std::span<u8> data, Requester by);
+    void write(Physical p, std::span<const u8> data, Requester by);
+
+    template <class T> T read(Physical p, Requester by) {
+        T value{};
+        read(p, std::span<u8>(reinterpret_cast<u8*>(&value), sizeof value), by);
+        return value;
+    }
+
+    template <class T> void write(Physical p, T value, Requester by) {
+        write(p, std::span<const u8>(reinterpret_cast<const u8*>(&value), sizeof value), by);
+    }
+
+    /// One access to the port space, 1, 2 or 4 bytes.
+    void port(u16 port, Access& access);
+
+    Bus& mmio() { return mmio_; }
+
+    Bus& ports() { return ports_; }
+
+    Glass& glass() { return glass_; }
+
+    void set_code_written(CodeWritten told) { code_written_ = std::move(told); }
+
+    /// Engines mark pages whose code they hold. `changed` listeners must drop direct-write rights to the page at once.
+    void set_code_page(u64 ram_page, bool holds_code);
+
+    /// Called when a page loses the right to be written directly (became a code page, or dirty flags were collected).
+    void set_write_rights_dropped(std::function<void(u64 ram_page)> told) { rights_dropped_ = std::move(told); }
+
+    /// RAM pages written since the last call, ascending; clears their dirty flags.
+    std::vector<u64> collect_dirty();
+
+    void state(Visitor& v);
+
+private:
+    Space(u64 ram_size, u8* ram, Glass& glass);
+
+    u64 ram_size_;
+    u8* ram_;
+    u8* flags_; ///< one per page, mapped sparsely
+    Glass& glass_;
+    Bus mmio_, ports_;
+    CodeWritten code_written_;
+    std::function<void(u64)> rights_dropped_;
+    std::vector<u64> dirty_; ///< pages in the order they became dirty
+};
+
+} // namespace vitrine
