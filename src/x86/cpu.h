@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+// One processor: its state, its view of memory, and the run loop of the reference engine.
+#pragma once
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "glass/glass.h"
+#include "memory/space.h"
+#include "words/addresses.h"
+#include "x86/apic_port.h"
+#include "x86/instruction.h"
+#include "x86/intercepts.h"
+#include "x86/outcome.h"
+#include "x86/pins.h"
+#include "x86/second_level.h"
+#include "x86/state.h"
+#include "x86/tlb.h"
+
+#include <cstring>
+#include <functional>
+#include <string>
+
+namespace vitrine {
+
+class CodeCache;
+struct CpuModel;
+
+/// Why a linear address is used.
+enum class Use : u8 { read, write, fetch };
+
+/// What a processor is plugged into.
+struct CpuWiring {
+    unsigned index = 0; ///< 0 is the boot processor
+    Space& space;
+    Clock& clock;
+    Glass& glass;
+    CodeCache& code;       ///< shared by all processors of the machine
+    const CpuModel& model; ///< the same for all processors of the machine
+    unsigned cpu_count = 1;
+    u64 seed = 0; ///< RDRAND and RDSEED
+};
+
+/// Why run() came back.
+enum class RunEnd : u8 {
+    budget,  ///< the slice is used up
+    idle,    ///< halted, waiting for an event
+    yield,   ///< PAUSE, or something for another processor: let the others run
+    stopped, ///< Cpu::stop_reason() says why
+};
+
+enum class StopKind : u8 { none, unimplemented, triple_fault, debugger };
+
+struct StopReason {
+    StopKind kind = StopKind::none;
+    std::string text; ///< for people; several lines for a triple fault
+};
+
+class Cpu final : public State, public Pins, public Runner {
+public:
+    explicit Cpu(const CpuWiring& wiring);
+    ~Cpu() override;
+    Cpu(const Cpu&) = delete;
+    Cpu& operator=(const Cpu&) = delete;
+
+    // ---- wiring -----------------------------------------------------------------------------------------------------
+    void connect(ApicPort& apic) { apic_ = &apic; }
+    ApicPort& apic() { return *apic_; }
+    Space& space() { return space_; }
+    Clock& clock() { return clock_; }
+    Glass& glass() { return glass_; }
+    const CpuModel& model() const { return model_; }
+    unsigned index() const { return index_; }
+    unsigned cpu_count() const { return cpu_count_; }
+    Requester requester() const { return Requester::from_cpu(static_cast<u16>(index_)); }
+
+    // ---- running ----------------------------------------------------------------------------------------------------
+    /// Power-on or INIT state.
+    void reset(Reset kind);
+    /// Runs at most `budget` virtual nanoseconds (at least one instruction). `used` gets what it took.
+    RunEnd run(u64 budget, u64& used);
+    const StopReason& stop_reason() const { return stop_; }
+    /// True when an event would wake a halted processor now.
+    bool wakes() const;
+
+    // Pins
+    void set_interrupt(bool pending) override;
+    void nmi() override;
+    void smi() override;
+    void init() override;
+    void sipi(u8 vector) override;
+
+    // Runner
+    u64 elapsed() const override { return slice_used_ + static_cast<u64>(current_ - block_first_) + extra_; }
+    void interrupt_slice() override { run_end_ = current_ + 1; cut_ = true; }
+
+    /// Virtual nanoseconds that this slice may still take; REP handlers do at most this many iterations.
+    u64 budget_left() const { const u64 e = elapsed(); return e < slice_budget_ ? slice_budget_ - e : 0; }
+    /// Charges more than the one nanosecond that each instruction costs (REP iterations beyond the first, PAUSE).
+    void charge(u64 nanoseconds) { extra_ += nanoseconds; run_end_ = current_ + 1; }
+    void yield_after_this() { yield_ = true; interrupt_slice(); }
+    u64 now() const { return clock_.now(); }
+    u64 tsc() const { return now() + tsc_offset; }
+
+    // ---- registers --------------------------------------------------------------------------------------------------
+    /// A general register by the byte offset that Instruction::reg and rm hold.
+    template <class T> T& reg(u8 offset) {
+        return *reinterpret_cast<T*>(reinterpret_cast<u8*>(gpr.data()) + offset);
+    }
+    /// Writes a register; 32-bit writes clear the upper half.
+    template <class T> void set_reg(u8 offset, T value) {
+        if constexpr (sizeof(T) == 4)
+            reg<u64>(offset) = value;
+        else
+            reg<T>(offset) = value;
+    }
+    u64 rflags() const;
+    /// All bits as given (reserved ones forced); callers apply their own masks.
+    void set_rflags(u64 value);
+    u64 rip_of(const Instruction& i) const { return gpr[block_register] + i.offset; }
+    u64 next_rip(const Instruction& i) const { return mask_rip(rip_of(i) + i.length); }
+    /// RIP wraps at the width of the code segment.
+    u64 mask_rip(u64 value) const { return value & rip_mask_; }
+    bool long_mode() const { return efer & efer::lma; }
+    bool mode64() const { return code_mode_.bits == 64; }
+    bool protected_mode() const { return cr0 & cr0::pe; }
+    bool v86() const { return flags & rflags::vm; }
+    unsigned iopl() const { return static_cast<unsigned>((flags >> 12) & 3); }
+    const CodeMode& code_mode() const { return code_mode_; }
+    /// 2, 4 or 8: width of the stack pointer.
+    unsigned stack_size() const { return code_mode_.bits == 64 ? 8 : code_mode_.stack32 ? 4 : 2; }
+
+    // ---- after changes of system state ------------------------------------------------------------------------------
+    /// CS, SS, CR0, CR4, EFER, XCR0, RFLAGS.VM or CPL changed: recomputes the mode, segment bases and the TLB table in use.
+    void mode_changed();
+    /// CR3, paging bits of CR0/CR4/EFER changed: selects the address space (see tlb.h); flush rules are the caller's.
+    void paging_changed();
+    /// RFLAGS.AC or CPL changed and nothing else.
+    void privilege_changed();
+    /// Something that attention() looks at changed: IF, TF, shadows, pending events, debug registers.
+    void events_changed() { attention_ = true; }
+    void set_cpl(u8 value) { cpl = value; privilege_changed(); }
+
+    // ---- faults -----------------------------------------------------------------------------------------------------
+    /// Records a fault for the run loop to deliver; return the result from the handler.
+    Fault raise(Vector v) { return raise_event({.vector = v}); }
+    Fault raise(Vector v, u32 error) { return raise_event({.vector = v, .has_error = true, .error = error}); }
+    Fault raise_event(const Event& event) { pending = event; return {}; }
+    Fault gp(u32 error = 0) { return raise(Vector::gp, error); }
+    Fault ud() { return raise(Vector::ud); }
+    Event pending; ///< valid while a Fault is on its way up
+
+    /// Not implemented: the machine stops with the text, the bytes and the address. Return the result from the handler.
+    Outcome unimplemented(const Instruction& insn, std::string_view what);
+    Outcome stop(StopKind kind, std::string text);
+
+    /// Delivers an event through the IDT or IVT (x86/delivery.cpp): faults of delivery become #DF and triple fault here.
+    void deliver(Event event);
+
+    // ---- memory -----------------------------------------------------------------------------------------------------
+    /// Linear address of an instruction's memory operand, after segment checks for `size` bytes.
+    Faultable<Linear> address(const Instruction& i, unsigned size, Use use) {
+        const u64 offset = (gpr[i.base] + (gpr[i.index] << i.scale) + static_cast<u64>(i.displacement)) & i.address_mask;
+        if (i.checked) [[unlikely]]
+            return segmented(static_cast<SegmentName>(i.segment), offset, size, use);
+        return Linear{offset + segment_base_[i.segment]};
+    }
+    /// The offset alone (LEA, and checks that need it).
+    u64 offset_of(const Instruction& i) const {
+        return (gpr[i.base] + (gpr[i.index] << i.scale) + static_cast<u64>(i.displacement)) & i.address_mask;
+    }
+    /// Limit, type and canonical checks of an access through a segment register, in any mode.
+    Faultable<Linear> segmented(SegmentName segment, u64 offset, unsigned size, Use use);
+
+    /// Loads and stores at the present privilege. #AC is checked where CR0.AM, RFLAGS.AC and CPL ask for it.
+    template <class T> Faultable<T> load(Linear a) {
+        const TlbTags& t = table_->tags(a.value);
+        if (t.read == ((a.value + sizeof(T) - 1) & ~0xfffull)) [[likely]] {
+            T value;
+            std::memcpy(&value, reinterpret_cast<const void*>(a.value + t.addend), sizeof(T));
+            return value;
+        }
+        T value{};
+        if (!load_slow(a, &value, sizeof(T), Use::read))
+            return Fault{};
+        return value;
+    }
+    template <class T> Faultable<> store(Linear a, T value) {
+        const TlbTags& t = table_->tags(a.value);
+        if (t.write == ((a.value + sizeof(T) - 1) & ~0xfffull)) [[likely]] {
+            std::memcpy(reinterpret_cast<void*>(a.value + t.addend), &value, sizeof(T));
+            return {};
+        }
+        return store_slow(a, &value, sizeof(T));
+    }
+    /// Host pointer for a read-modify-write within one page; null when only the slow way will do (then load_for_write and store).
+    template <class T> T* modify(Linear a) {
+        const TlbTags& t = table_->tags(a.value);
+        return t.write == ((a.value + sizeof(T) - 1) & ~0xfffull) ? reinterpret_cast<T*>(a.value + t.addend) : nullptr;
+    }
+    /// Loads what will be stored next: faults as a write. The store that follows cannot fault.
+    template <class T> Faultable<T> load_for_write(Linear a) {
+        T value{};
+        if (!load_slow(a, &value, sizeof(T), Use::write))
+            return Fault{};
+        return value;
+    }
+    /// Any number of bytes up to 4096; all or nothing.
+    Faultable<> load_bytes(Linear a, void* to, unsigned size) { return load_slow(a, to, size, Use::read); }
+    Faultable<> store_bytes(Linear a, const void* from, unsigned size) { return store_slow(a, from, size); }
+    /// Checks that `size` bytes could be written (or read) without doing it.
+    Faultable<> probe(Linear a, unsigned size, Use use);
+    /// Host pointer to `size` bytes at `a` when they lie in one page of plain RAM that may be read (written) directly; else null.
+    /// Fills the TLB, so it may fault; a null without a fault means: use the slow way.
+    Faultable<u8*> direct(Linear a, unsigned size, Use use);
+
+    /// Accesses of the processor itself (descriptor tables, TSS, IDT): supervisor rights whatever CPL is.
+    template <class T> Faultable<T> load_system(Linear a) {
+        T value{};
+        if (!system_slow(a, &value, sizeof(T), false))
+            return Fault{};
+        return value;
+    }
+    template <class T> Faultable<> store_system(Linear a, T value) { return system_slow(a, &value, sizeof(T), true); }
+
+    /// Memory by physical address: RAM or devices, the xAPIC page included.
+    void read_physical(Physical p, void* to, unsigned size);
+    void write_physical(Physical p, const void* from, unsigned size);
+    Tlb& tlb() { return tlb_; }
+    /// MOV CR3, INVLPG and friends use these; they also select the tables anew.
+    void flush_tlb(bool keep_global);
+    void invalidate_page(Linear a);
+
+    /// A walk that changes nothing, for debuggers: where `a` lies, or nothing.
+    struct Mapping { bool present = false; Physical page{}; u8 size_log2 = 12; u64 entries[5]{}; u64 entry_addresses[5]{}; u8 levels = 0; };
+    Mapping examine(Linear a);
+
+    // ---- stack ------------------------------------------------------------------------------------------------------
+    /// PUSH and POP of 2, 4 or 8 bytes through SS; RSP changes only on success.
+    Faultable<> push(unsigned size, u64 value);
+    Faultable<u64> pop(unsigned size);
+    /// As pop without moving RSP: the value `skip` bytes above it.
+    Faultable<u64> peek(unsigned size, u64 skip = 0);
+    /// Adds to RSP at the stack's width.
+    void add_rsp(u64 delta);
+
+    // ---- seams for VMX ----------------------------------------------------------------------------------------------
+    u64 intercepts = 0; ///< bit per Intercept
+    bool intercepted(Intercept i) const { return (intercepts >> static_cast<unsigned>(i)) & 1; }
+    Interceptor* interceptor = nullptr;
+    SecondLevel* second_level = nullptr;
+
+    // ---- x87 in the host's x87 (x86/x87.cpp) ----------------------------------------------------------------------------
+    void save_x87();  ///< brings the image in `fpu` up to date
+    void drop_x87();  ///< `fpu` was changed: the next x87 instruction loads it again
+    bool x87_in_host = false;
+
+    void state(Visitor& v);
+
+    CodeCache& code() { return code_; }
+
+private:
+    Faultable<> load_slow(Linear a, void* to, unsigned size, Use use);
+    Faultable<> store_slow(Linear a, const void* from, unsigned size);
+    Faultable<> system_slow(Linear a, void* data, unsigned size, bool write);
+    /// One page of an access: fills the TLB, returns the physical address.
+    Faultable<Physical> translate(Linear a, Use use, Privilege p);
+    Faultable<Translation*> walk(Linear a, Use use, Privilege p, TlbTable& table);
+    Faultable<Translation> walk_tables(Linear a, Use use, Privilege p);
+    Fault page_fault(Linear a, Use use, Privilege p, u32 code);
+    void set_tags(Translation& t, TlbTable& table);
+    Privilege privilege() const;
+    friend class Walker;
+
+    bool attend();            ///< events at an instruction boundary; false: nothing may run now
+    void shutdown(const Event& event);
+    Faultable<Block*> fetch(); ///< the block at rip
+    Faultable<> deliver_once(const Event& event);
+    RunEnd finish(RunEnd why, u64& used);
+    Outcome execute(Block& block, u64 count);
+    void retire(Outcome outcome, const Instruction& last);
+
+    unsigned index_, cpu_count_;
+    Space& space_;
+    Clock& clock_;
+    Glass& glass_;
+    CodeCache& code_;
+    const CpuModel& model_;
+    ApicPort* apic_ = nullptr;
+    Tlb tlb_;
+    TlbTable* table_ = nullptr; ///< of the present space and privilege
+    u64 segment_base_[segment_count]{}; ///< as effective-address computation wants them in the present mode
+    u64 rip_mask_ = 0xffff;
+    CodeMode code_mode_;
+    u32 mode_key_ = 0;
+    bool attention_ = true;      ///< look at events before the next instruction
+    bool interrupt_line_ = false;
+    bool yield_ = false, cut_ = false;
+    StopReason stop_;
+    std::string fault_history_; ///< for the triple fault's report
+
+    // The running slice; none of it is state: slices end at instruction boundaries.
+    u64 slice_used_ = 0, slice_budget_ = 0, extra_ = 0;
+    const Instruction* block_first_ = nullptr;
+    const Instruction* current_ = nullptr;
+    const Instruction* run_end_ = nullptr;
+};
+
+/// The end of a handler that completed: one name, so that dispatch can change in one place.
+inline Outcome next(Cpu&, const Instruction&) { return Outcome::next; }
+
+} // namespace vitrine

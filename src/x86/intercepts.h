@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Seam: which events of a processor leave it for a virtual-machine monitor; owned by x86, implemented by vtx.
+#pragma once
+
+#include "words/integers.h"
+#include "x86/outcome.h"
+
+namespace vitrine {
+
+class Cpu;
+struct Instruction;
+
+/// What can exit besides faults; the bit is set in Cpu::intercepts while the event must go to the Interceptor.
+enum class Intercept : u8 {
+    external_interrupt, nmi, interrupt_window, nmi_window, hlt, invlpg, mwait, monitor, rdpmc, rdtsc, rdtscp, cr_access,
+    mov_dr, io, rdmsr, wrmsr, pause, cpuid, invd, wbinvd, descriptor_table, rdrand, rdseed, invpcid, xsaves, xrstors, xsetbv,
+    user_wait, task_switch, exception, triple_fault, init, sipi, vmx_instruction, count,
+};
+
+/// Takes intercepted events. In VMX root operation, and without VMX, no bit is set and nothing here is called.
+class Interceptor {
+public:
+    virtual ~Interceptor() = default;
+
+    /// An instruction of the named kind is about to execute (all checks that precede the exit have passed). `qualification`
+    /// is what the handler knows (SDM: Exit Qualification for the kind). Outcome::next: not intercepted after all, go on;
+    /// anything else ends the instruction.
+    virtual Outcome instruction(Cpu& cpu, Intercept kind, const Instruction& insn, u64 qualification) = 0;
+
+    /// An event is about to be delivered. True: it became an exit.
+    virtual bool event(Cpu& cpu, const Event& event) = 0;
+
+    /// INIT, SIPI, NMI, external interrupts and windows at an instruction boundary. True: it became an exit.
+    virtual bool boundary(Cpu& cpu, Intercept kind, u64 detail) = 0;
+};
+
+} // namespace vitrine
