@@ -14,6 +14,7 @@
 namespace vitrine {
 
 class Cpu;
+class ThunkMemory;
 struct Instruction;
 using Handler = Outcome (*)(Cpu& cpu, const Instruction& insn);
 
@@ -64,6 +65,7 @@ struct Decoded {
     const ZydisDecodedOperand* operands; ///< info.operand_count of them, hidden ones included
     CodeMode mode;
     const u8* bytes;
+    ThunkMemory* thunks = nullptr; ///< where host code of vector and x87 instructions goes (x86/thunk.h)
 
     const ZydisDecodedOperand& operand(unsigned n) const { return operands[n]; }
 
