@@ -15,7 +15,7 @@ TOOL = Path(__file__).resolve().parent.parent / "tools/guest-image"
 def made(mask):
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {"XDG_CACHE_HOME": f"{folder}/cache"}
-        command = [TOOL, "--modules", "nvme,ext4", "--add", f"{TOOL}:/root/tool", "--out", f"{folder}/out"]
+        command = [TOOL, "--modules", "nvme,ext4", "--add", f"{TOOL}:/etc/tool", "--out", f"{folder}/out"]
         subprocess.run(command, env=environment, umask=mask, check=True)
         return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in Path(folder, "out").iterdir()}
 
