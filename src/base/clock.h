@@ -40,6 +40,8 @@ public:
 
     void set_runner(Runner* runner) { runner_ = runner; }
 
+    Runner* runner() const { return runner_; }
+
     /// Moves time forward; only the scheduler does.
     void advance_to(u64 t);
 

@@ -68,6 +68,7 @@ TEST(Space, WritersOfCodePagesAreTold) {
     s.set_write_rights_dropped([&](u64 page) { dropped = page; });
     s.write<u8>(Physical{0x3000}, 1, cpu0);
     EXPECT_TRUE(s.direct_write(Physical{0x3000}));
+    s.flags(3) |= page_writer;
     s.set_code_page(3, true);
     EXPECT_EQ(dropped, 3u);
     EXPECT_FALSE(s.direct_write(Physical{0x3000}));

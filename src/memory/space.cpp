@@ -62,17 +62,19 @@ void Space::set_code_page(u64 ram_page, bool holds_code) {
     if (static_cast<bool>(f & page_code) == holds_code)
         return;
     f ^= page_code;
-    if (holds_code && rights_dropped_)
-        rights_dropped_(ram_page);
+    if (holds_code && (f & page_writer)) {
+        f &= static_cast<u8>(~page_writer);
+        if (rights_dropped_)
+            rights_dropped_(ram_page);
+    }
 }
 
 std::vector<u64> Space::collect_dirty() {
     std::vector<u64> pages = std::exchange(dirty_, {});
-    for (const u64 page : pages) {
-        flags_[page] &= static_cast<u8>(~page_dirty);
-        if (rights_dropped_)
-            rights_dropped_(page);
-    }
+    for (const u64 page : pages)
+        flags_[page] &= static_cast<u8>(~(page_dirty | page_writer));
+    if (!pages.empty() && rights_dropped_)
+        rights_dropped_(~0ull);
     std::sort(pages.begin(), pages.end());
     return pages;
 }

@@ -19,6 +19,7 @@ namespace vitrine {
 enum PageFlag : u8 {
     page_dirty = 1,   ///< written since the dirty flags were last collected
     page_code = 2,    ///< some engine holds decoded code of it: writes must be seen
+    page_writer = 8,  ///< some processor may hold the right to write it directly
     page_touched = 4, ///< ever written: untouched pages are zero and need not be saved or hashed
 };
 
@@ -103,7 +104,8 @@ public:
     /// Engines mark pages whose code they hold. `changed` listeners must drop direct-write rights to the page at once.
     void set_code_page(u64 ram_page, bool holds_code);
 
-    /// Called when a page loses the right to be written directly (became a code page, or dirty flags were collected).
+    /// Called when a page loses the right to be written directly (it became a code page); all ones: every page (dirty flags
+    /// were collected). Pages that nobody marked `page_writer` are not told.
     void set_write_rights_dropped(std::function<void(u64 ram_page)> told) { rights_dropped_ = std::move(told); }
 
     /// RAM pages written since the last call, ascending; clears their dirty flags.

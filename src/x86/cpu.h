@@ -18,6 +18,7 @@
 
 #include <cstring>
 #include <functional>
+#include <memory>
 #include <string>
 
 namespace vitrine {
@@ -93,6 +94,9 @@ public:
     u64 elapsed() const override { return slice_used_ + static_cast<u64>(current_ - block_first_) + extra_; }
     void interrupt_slice() override { run_end_ = current_ + 1; cut_ = true; }
 
+    /// The running block's code changed: leave it after the present instruction.
+    void leave_block() { run_end_ = current_ + 1; }
+
     /// Virtual nanoseconds that this slice may still take; REP handlers do at most this many iterations.
     u64 budget_left() const { const u64 e = elapsed(); return e < slice_budget_ ? slice_budget_ - e : 0; }
     /// Charges more than the one nanosecond that each instruction costs (REP iterations beyond the first, PAUSE).
@@ -132,6 +136,10 @@ public:
     // ---- after changes of system state ------------------------------------------------------------------------------
     /// CS, SS, CR0, CR4, EFER, XCR0, RFLAGS.VM or CPL changed: recomputes the mode, segment bases and the TLB table in use.
     void mode_changed();
+    /// The cache of a data segment (ES, DS, FS, GS) changed and nothing else.
+    void segment_changed(SegmentName s) {
+        segment_base_[s] = mode64() && s != fs && s != gs ? 0 : segments[s].base;
+    }
     /// CR3, paging bits of CR0/CR4/EFER changed: selects the address space (see tlb.h); flush rules are the caller's.
     void paging_changed();
     /// RFLAGS.AC or CPL changed and nothing else.
@@ -139,6 +147,10 @@ public:
     /// Something that attention() looks at changed: IF, TF, shadows, pending events, debug registers.
     void events_changed() { attention_ = true; }
     void set_cpl(u8 value) { cpl = value; privilege_changed(); }
+
+    /// IRET and task switches load RF; it then holds for the next instruction.
+    void rf_loaded() { rf_loaded_ = true; events_changed(); }
+    bool mwait_any_interrupt = false; ///< MWAIT with ECX[0]: interrupts wake it even with IF = 0
 
     // ---- faults -----------------------------------------------------------------------------------------------------
     /// Records a fault for the run loop to deliver; return the result from the handler.
@@ -152,6 +164,9 @@ public:
     /// Not implemented: the machine stops with the text, the bytes and the address. Return the result from the handler.
     Outcome unimplemented(const Instruction& insn, std::string_view what);
     Outcome stop(StopKind kind, std::string text);
+
+    /// One instruction in Intel's syntax, for messages.
+    std::string disassemble(const u8* bytes, unsigned size, u64 at) const;
 
     /// Delivers an event through the IDT or IVT (x86/delivery.cpp): faults of delivery become #DF and triple fault here.
     void deliver(Event event);
@@ -222,6 +237,9 @@ public:
     }
     template <class T> Faultable<> store_system(Linear a, T value) { return system_slow(a, &value, sizeof(T), true); }
 
+    /// False for an address that 64-bit mode cannot have; true in every other mode.
+    bool canonical(u64 a) const;
+
     /// Memory by physical address: RAM or devices, the xAPIC page included.
     void read_physical(Physical p, void* to, unsigned size);
     void write_physical(Physical p, const void* from, unsigned size);
@@ -269,15 +287,26 @@ private:
     Fault page_fault(Linear a, Use use, Privilege p, u32 code);
     void set_tags(Translation& t, TlbTable& table);
     Privilege privilege() const;
+    bool watched(u64 linear_page) const;
+    void note_watchpoints(Linear a, unsigned size, Use use);
+    Faultable<> check(Linear a, unsigned size, Use use);
+    Fault not_canonical();
+    Linear wrapped(Linear a) const;
+    Faultable<Linear> stack_address(u64 offset, unsigned size, Use use);
     friend class Walker;
 
     bool attend();            ///< events at an instruction boundary; false: nothing may run now
+    void wake();
+    void step(Block& block);
+    u64 code_breakpoints() const;
+    /// EPTP, or 0 without EPT: translations of different roots never mix.
+    u64 present_root() const { return second_level ? second_level->root() : 0; }
     void shutdown(const Event& event);
     Faultable<Block*> fetch(); ///< the block at rip
+    Faultable<Block*> fetch_slow(Linear linear);
     Faultable<> deliver_once(const Event& event);
     RunEnd finish(RunEnd why, u64& used);
     Outcome execute(Block& block, u64 count);
-    void retire(Outcome outcome, const Instruction& last);
 
     unsigned index_, cpu_count_;
     Space& space_;
@@ -287,13 +316,18 @@ private:
     const CpuModel& model_;
     ApicPort* apic_ = nullptr;
     Tlb tlb_;
-    TlbTable* table_ = nullptr; ///< of the present space and privilege
+    TlbTable* table_ = nullptr; ///< of the present space and privilege; or the one below while every access needs checks
+    std::unique_ptr<TlbTable> no_table_;
+    bool alignment_checked_ = false; ///< CR0.AM, RFLAGS.AC, CPL 3
+    bool stack_access_ = false;      ///< the access under way is a push or pop: #SS where others get #GP
     u64 segment_base_[segment_count]{}; ///< as effective-address computation wants them in the present mode
     u64 rip_mask_ = 0xffff;
     CodeMode code_mode_;
     u32 mode_key_ = 0;
     bool attention_ = true;      ///< look at events before the next instruction
     bool interrupt_line_ = false;
+    bool stepping_ = false;      ///< one instruction at a time: TF, RF, shadows, breakpoints
+    bool rf_loaded_ = false;     ///< the instruction just done loaded RF
     bool yield_ = false, cut_ = false;
     StopReason stop_;
     std::string fault_history_; ///< for the triple fault's report

@@ -28,6 +28,8 @@ struct SecondLevelPage {
 class SecondLevel {
 public:
     virtual ~SecondLevel() = default;
+    /// What tags the translations made through it (EPTP); never 0.
+    virtual u64 root() const = 0;
     /// Fault means that an exit (or #VE) has been recorded with the processor.
     virtual Faultable<SecondLevelPage> translate(Cpu& cpu, GuestPhysical address, const SecondLevelAccess& access) = 0;
 };

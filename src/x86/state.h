@@ -6,6 +6,7 @@
 #include "words/integers.h"
 #include "x86/bits.h"
 #include "x86/fpu_state.h"
+#include "x86/msr_state.h"
 
 #include <array>
 
@@ -62,7 +63,7 @@ struct State {
     bool mov_ss_shadow = false; ///< blocking by MOV SS
     bool nmi_blocked = false;
     bool nmi_pending = false, smi_pending = false, init_pending = false;
-    u16 sipi = 0;          ///< 100h + vector when one is pending
+    u16 sipi_pending = 0;  ///< 100h + vector when one is pending
     u64 pending_debug = 0; ///< DR6 bits of a #DB trap due at the next boundary
     u64 tsc_offset = 0;    ///< TSC = virtual time + offset
     u64 retired = 0;       ///< architecturally retired instructions (a REP counts once)
@@ -70,6 +71,7 @@ struct State {
     bool monitor_armed = false;
     u32 pkru = 0;
     std::array<u64, 4> random{}; ///< RDRAND and RDSEED
+    MsrState msr;
     FpuState fpu;
 
     void state(Visitor& v);

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// Decoded blocks by physical address and mode, shared by all processors of a machine; writes to their bytes invalidate them.
+#pragma once
+
+#include "glass/glass.h"
+#include "memory/space.h"
+#include "words/addresses.h"
+#include "x86/instruction.h"
+
+#include <array>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+namespace vitrine {
+
+class Cpu;
+struct CpuModel;
+class ThunkMemory;
+
+class CodeCache {
+public:
+    CodeCache(Space& space, const CpuModel& model, Glass& glass);
+    ~CodeCache();
+    CodeCache(const CodeCache&) = delete;
+    CodeCache& operator=(const CodeCache&) = delete;
+
+    /// Processors are told when a page may no longer be written directly.
+    void attach(Cpu& cpu) { cpus_.push_back(&cpu); }
+    void detach(Cpu& cpu) { std::erase(cpus_, &cpu); }
+
+    /// The valid block that starts at `start`; null when it must be built.
+    Block* find(Physical start, u32 mode) {
+        Slot& s = slots_[slot(start, mode)];
+        return s.block && s.start == start.value && s.mode == mode ? s.block : nullptr;
+    }
+
+    /// Decodes the block at `start`. `bytes` is the rest of its page in host memory; `tail` (may be null) are the first bytes of the next
+    /// linear page, wanted when the first instruction straddles: then `needs_tail` is set and null returned if it was not given.
+    Block* build(Physical start, const CodeMode& mode, const u8* bytes, unsigned size, const u8* tail, Physical tail_page,
+                 bool& needs_tail);
+
+    /// Decodes one instruction that is not in RAM; lives until the next call.
+    Block* build_uncached(const CodeMode& mode, const u8* bytes, unsigned size);
+
+    /// The block being executed now, so that it is not freed, and ends when it is written.
+    void executing(Block* block) { executing_ = block; }
+
+    /// Frees what was invalidated; called between blocks.
+    void collect() {
+        if (!graveyard_.empty())
+            graveyard_.clear();
+    }
+
+    /// Drops one block: its straddling tail now lies on another page.
+    void forget(Block& block);
+
+    void flush(std::string_view why);
+
+    u64 blocks() const { return blocks_; }
+    u64 built() const { return built_; }
+    u64 invalidated() const { return invalidated_; }
+
+    static constexpr unsigned max_instructions = 32;
+    static constexpr u64 max_blocks = 1 << 19;
+
+private:
+    struct Slot {
+        u64 start = ~0ull;
+        u32 mode = 0;
+        Block* block = nullptr;
+    };
+    struct CodePage {
+        u64 granules = 0; ///< 64-byte pieces that hold decoded bytes
+        std::vector<std::unique_ptr<Block>> blocks;
+        std::vector<u64> straddlers; ///< pages that hold a block whose last instruction ends here
+    };
+    static constexpr unsigned slots = 1 << 17;
+
+    static unsigned slot(Physical start, u32 mode) {
+        return static_cast<unsigned>((start.value ^ (start.value >> 17) ^ mode * 0x9e5u) & (slots - 1));
+    }
+    static u64 granule_mask(u64 from, u64 to);
+
+    void written(Physical p, u64 length);
+    void invalidate(u64 page, CodePage& code, u64 from, u64 to);
+    void remember(Block& b);
+    void drop(std::unique_ptr<Block> block);
+    template <class Which> void drop_if(CodePage& code, Which which) {
+        for (std::size_t i = 0; i < code.blocks.size();) {
+            if (!which(*code.blocks[i])) {
+                ++i;
+                continue;
+            }
+            drop(std::move(code.blocks[i]));
+            code.blocks[i] = std::move(code.blocks.back());
+            code.blocks.pop_back();
+        }
+    }
+    Handler bind(const Decoded& d, Instruction& out, u16& flags) const;
+    bool decode_one(const CodeMode& mode, const u8* bytes, unsigned size, u16 offset, Instruction& out, u16& flags,
+                    bool& truncated) const;
+
+    Space& space_;
+    const CpuModel& model_;
+    Glass& glass_;
+    std::unique_ptr<ThunkMemory> thunks_;
+    std::vector<Slot> slots_;
+    std::unordered_map<u64, CodePage> pages_; ///< by RAM page number; order never matters
+    std::vector<std::unique_ptr<Block>> graveyard_;
+    std::unique_ptr<Block> uncached_;
+    std::vector<Cpu*> cpus_;
+    Block* executing_ = nullptr;
+    std::vector<const OpRow*> rows_; ///< by mnemonic
+    u64 blocks_ = 0, built_ = 0, invalidated_ = 0;
+};
+
+} // namespace vitrine

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+// One processor: reset, derived mode, and the run loop of the reference engine.
+#include "x86/cpu.h"
+
+#include "x86/code_cache.h"
+#include "x86/model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace vitrine {
+
+Cpu::Cpu(const CpuWiring& wiring)
+    : index_(wiring.index), cpu_count_(wiring.cpu_count), space_(wiring.space), clock_(wiring.clock), glass_(wiring.glass),
+      code_(wiring.code), model_(wiring.model), no_table_(std::make_unique<TlbTable>()) {
+    // SplitMix64, so that neighbouring seeds give unlike streams.
+    u64 x = wiring.seed * 0x9e37'79b9'7f4a'7c15 + index_ + 1;
+    for (u64& word : random) {
+        x += 0x9e37'79b9'7f4a'7c15;
+        u64 z = x;
+        z = (z ^ (z >> 30)) * 0xbf58'476d'1ce4'e5b9;
+        z = (z ^ (z >> 27)) * 0x94d0'49bb'1331'11eb;
+        word = z ^ (z >> 31);
+    }
+    code_.attach(*this);
+    reset(Reset::cold);
+}
+
+Cpu::~Cpu() {
+    drop_x87();
+    code_.detach(*this);
+}
+
+/// SDM volume 3, Processor Management and Initialization: register values after RESET# and INIT.
+void Cpu::reset(Reset kind) {
+    gpr.fill(0);
+    gpr[rdx] = model_.signature;
+    rip = 0xfff0;
+    set_rflags(2);
+    for (unsigned i = 0; i < segment_count; ++i)
+        segments[i] = {.base = 0, .limit = 0xffff, .rights = 0x93, .selector = 0};
+    segments[cs] = {.base = 0xffff'0000, .limit = 0xffff, .rights = 0x9b, .selector = 0xf000};
+    segments[ldtr].rights = 0x82;
+    segments[tr].rights = 0x8b;
+    gdtr = idtr = TableRegister{};
+    cr0 = kind == Reset::init ? (cr0 & (cr0::cd | cr0::nw)) | cr0::et : cr0::cd | cr0::nw | cr0::et;
+    cr2 = cr3 = cr4 = efer = 0;
+    pdpte = {};
+    dr = {};
+    dr6 = dr6::always;
+    dr7 = dr7::always;
+    cpl = 0;
+    activity = Activity::active;
+    sti_shadow = mov_ss_shadow = nmi_blocked = nmi_pending = smi_pending = init_pending = false;
+    sipi_pending = 0;
+    pending_debug = 0;
+    monitor_armed = false;
+    if (kind != Reset::init) {
+        xcr0 = 1;
+        pkru = 0;
+        tsc_offset = 0 - now();
+        drop_x87();
+        fpu = FpuState{};
+        retired = 0;
+    }
+    reset_msrs(msr, model_, kind);
+    stop_ = {};
+    fault_history_.clear();
+    tlb_.flush_all();
+    mode_changed();
+    if (apic_)
+        apic_->reset(kind);
+    events_changed();
+}
+
+u64 Cpu::rflags() const {
+    const u64 high = status >> 8;
+    return flags | (high & (rflags::cf | rflags::pf | rflags::af | rflags::zf | rflags::sf)) | (status & 1 ? rflags::of : 0);
+}
+
+void Cpu::set_rflags(u64 value) {
+    status = static_cast<u16>((value & 0xd5) << 8 | 0x0200 | (value & rflags::of ? 1 : 0));
+    flags = (value & 0x3f'7fd5 & ~rflags::status) | rflags::one;
+}
+
+void Cpu::mode_changed() {
+    const Segment& code = segments[cs];
+    const bool lma = efer & efer::lma;
+    CodeMode& m = code_mode_;
+    m.long_mode = lma;
+    m.protected_ = (cr0 & cr0::pe) && !v86();
+    m.bits = lma && rights::l(code.rights) ? 64 : rights::db(code.rights) ? 32 : 16;
+    m.stack32 = m.bits != 64 && rights::db(segments[ss].rights);
+    m.fpu_em = cr0 & cr0::em;
+    m.fpu_ts = cr0 & cr0::ts;
+    m.osfxsr = cr4 & cr4::osfxsr;
+    m.osxsave = cr4 & cr4::osxsave;
+    m.xcr0 = static_cast<u8>(((xcr0 & 6) == 6) | ((xcr0 & 0xe6) == 0xe6) << 1);
+    mode_key_ = m.key();
+    rip_mask_ = m.bits == 64 ? ~0ull : m.bits == 32 ? 0xffff'ffff : 0xffff'ffff;
+    for (unsigned i = 0; i < segment_count; ++i)
+        segment_base_[i] = m.bits == 64 && i != fs && i != gs ? 0 : segments[i].base;
+    paging_changed();
+    events_changed();
+}
+
+void Cpu::paging_changed() {
+    TlbKey key;
+    key.root = present_root();
+    key.pcid = cr4 & cr4::pcide ? static_cast<u16>(cr3 & 0xfff) : u16{0};
+    // Everything that changes what a translation may do, so that spaces with different rules never mix.
+    key.mode = (cr0 & cr0::pg ? 1 : 0) | (cr0 & cr0::wp ? 2 : 0) | (efer & efer::nxe ? 4 : 0) | (efer & efer::lma ? 8 : 0) |
+               (cr4 & (cr4::pse | cr4::pae | cr4::la57 | cr4::smep | cr4::smap | cr4::pke));
+    if (cr4 & cr4::pke)
+        key.mode |= u64{pkru} << 32;
+    tlb_.select(key);
+    privilege_changed();
+}
+
+void Cpu::privilege_changed() {
+    alignment_checked_ = cpl == 3 && (cr0 & cr0::am) && (flags & rflags::ac);
+    table_ = alignment_checked_ ? no_table_.get() : tlb_.table(privilege());
+}
+
+// ---- the run loop ---------------------------------------------------------------------------------------------------
+
+RunEnd Cpu::finish(RunEnd why, u64& used) {
+    used = elapsed();
+    clock_.set_runner(nullptr);
+    block_first_ = current_ = run_end_ = nullptr;
+    slice_used_ = extra_ = 0;
+    if (x87_in_host)
+        save_x87();
+    return why;
+}
+
+RunEnd Cpu::run(u64 budget, u64& used) {
+    slice_used_ = extra_ = 0;
+    slice_budget_ = std::max<u64>(budget, 1);
+    cut_ = yield_ = false;
+    clock_.set_runner(this);
+    for (;;) {
+        if (stop_.kind != StopKind::none)
+            return finish(RunEnd::stopped, used);
+        if (attention_ && !attend())
+            return finish(stop_.kind != StopKind::none ? RunEnd::stopped : RunEnd::idle, used);
+        if (slice_used_ >= slice_budget_ || cut_)
+            return finish(RunEnd::budget, used);
+        if (yield_)
+            return finish(RunEnd::yield, used);
+        code_.collect();
+        const Faultable<Block*> block = fetch();
+        if (!block.ok()) {
+            ++slice_used_;
+            deliver(pending);
+            continue;
+        }
+        if (stepping_)
+            step(*block.value());
+        else
+            execute(*block.value(), slice_budget_ - slice_used_);
+    }
+}
+
+/// Runs at most `count` instructions of the block. Leaves rip exact.
+Outcome Cpu::execute(Block& block, u64 count) {
+    const Instruction* insn = block.instructions.data();
+    const u64 here = rip;
+    gpr[block_register] = here;
+    block_first_ = current_ = insn;
+    run_end_ = insn + std::min<u64>(count, block.instructions.size());
+    code_.executing(&block);
+    Outcome outcome = Outcome::next;
+    for (;;) {
+        outcome = insn->handler(*this, *insn);
+        if (outcome.kind() != Outcome::next) [[unlikely]]
+            break;
+        if (insn + 1 >= run_end_)
+            break;
+        current_ = ++insn;
+    }
+    code_.executing(nullptr);
+    // Time: every instruction that was begun costs one nanosecond, but one that stops the machine.
+    slice_used_ += static_cast<u64>(insn - block_first_) + extra_ + (outcome == Outcome::stop ? 0 : 1);
+    retired += static_cast<u64>(insn - block_first_);
+    block_first_ = current_ = nullptr;
+    extra_ = 0;
+    switch (outcome.kind()) {
+    case Outcome::next:
+    case Outcome::end:
+        rip = mask_rip(here + insn->offset + insn->length);
+        ++retired;
+        break;
+    case Outcome::branch: ++retired; break;
+    case Outcome::fault:
+        rip = here + insn->offset;
+        deliver(pending);
+        break;
+    case Outcome::repeat:
+    case Outcome::stop: rip = here + insn->offset; break;
+    }
+    return outcome;
+}
+
+/// One instruction with everything that single-stepping, shadows and breakpoints ask for around it.
+void Cpu::step(Block& block) {
+    const bool trap = flags & rflags::tf;
+    const bool sti = std::exchange(sti_shadow, false), mov_ss = std::exchange(mov_ss_shadow, false);
+    const bool resume = flags & rflags::rf;
+    const Outcome outcome = execute(block, 1);
+    const bool completed = outcome == Outcome::next || outcome == Outcome::end || outcome == Outcome::branch;
+    if (outcome == Outcome::repeat || outcome == Outcome::stop) {
+        sti_shadow |= sti;
+        mov_ss_shadow |= mov_ss;
+    }
+    if (resume && completed && !rf_loaded_)
+        flags &= ~rflags::rf;
+    rf_loaded_ = false;
+    if (trap && (completed || outcome == Outcome::repeat))
+        pending_debug |= dr6::bs;
+    events_changed();
+}
+
+Faultable<Block*> Cpu::fetch() {
+    const u64 linear = mode64() ? rip : (segment_base_[cs] + rip) & 0xffff'ffff;
+    if (!mode64() && rip > segments[cs].limit)
+        return gp();
+    const TlbTags& tags = table_->tags(linear);
+    if (tags.exec == (linear & ~0xfffull)) [[likely]] {
+        const Physical start = space_.physical_of(static_cast<u64>(reinterpret_cast<u8*>(linear + tags.addend) - space_.ram()));
+        if (Block* b = code_.find(start, mode_key_)) [[likely]] {
+            if (b->second_page.value == ~0ull) [[likely]]
+                return b;
+        }
+    }
+    return fetch_slow(Linear{linear});
+}
+
+Faultable<Block*> Cpu::fetch_slow(Linear linear) {
+    if (mode64() && !canonical(linear.value))
+        return gp();
+    const Physical start = TRY(translate(linear, Use::fetch, privilege()));
+    const unsigned here = static_cast<unsigned>(page_size - linear.page_offset());
+    const Linear next_page = wrapped(linear.page() + page_size);
+    Block* known = code_.find(start, mode_key_);
+    if (known && known->second_page.value == ~0ull)
+        return known;
+    if (const u8* bytes = space_.host(start); bytes && !(apic_ && apic_->covers(start))) {
+        bool needs_tail = false;
+        if (!known)
+            if (Block* b = code_.build(start, code_mode_, bytes, here, nullptr, Physical{}, needs_tail))
+                return b;
+        const Physical tail = TRY(translate(next_page, Use::fetch, privilege()));
+        if (known && known->second_page == tail)
+            return known;
+        if (const u8* more = space_.host(tail)) {
+            if (known)
+                code_.forget(*known);
+            return code_.build(start, code_mode_, bytes, here, more, tail, needs_tail);
+        }
+    }
+    // Code in devices' memory, or straddling into it: decoded anew each time.
+    u8 bytes[ZYDIS_MAX_INSTRUCTION_LENGTH]{};
+    const unsigned first = std::min<unsigned>(here, sizeof bytes);
+    read_physical(start, bytes, first);
+    if (first < sizeof bytes)
+        read_physical(TRY(translate(next_page, Use::fetch, privilege())), bytes + first, static_cast<unsigned>(sizeof bytes) - first);
+    return code_.build_uncached(code_mode_, bytes, sizeof bytes);
+}
+
+Outcome Cpu::unimplemented(const Instruction& insn, std::string_view what) {
+    u8 bytes[ZYDIS_MAX_INSTRUCTION_LENGTH]{};
+    const u64 at = rip_of(insn);
+    const u64 linear = mode64() ? at : (segment_base_[cs] + at) & 0xffff'ffff;
+    const unsigned n = std::min<unsigned>(insn.length, sizeof bytes);
+    for (unsigned i = 0; i < n; ++i)
+        if (const Mapping m = examine(Linear{linear + i}); m.present)
+            read_physical(m.page, &bytes[i], 1);
+    std::string hex;
+    for (unsigned i = 0; i < n; ++i)
+        hex += fmt::format("{:02x} ", bytes[i]);
+    return stop(StopKind::unimplemented, fmt::format("not implemented: {}: {} at {:04x}:{:016x} ({}{})", what,
+                                                     disassemble(bytes, n, at), segments[cs].selector, at, hex, code_mode_.bits));
+}
+
+std::string Cpu::disassemble(const u8* bytes, unsigned size, u64 at) const {
+    ZydisDisassembledInstruction text;
+    const auto mode = code_mode_.bits == 64   ? ZYDIS_MACHINE_MODE_LONG_64
+                      : code_mode_.bits == 32 ? ZYDIS_MACHINE_MODE_LONG_COMPAT_32
+                                              : ZYDIS_MACHINE_MODE_LONG_COMPAT_16;
+    return ZYAN_SUCCESS(ZydisDisassembleIntel(mode, at, bytes, size, &text)) ? text.text : "(undefined)";
+}
+
+Outcome Cpu::stop(StopKind kind, std::string text) {
+    stop_ = {kind, std::move(text)};
+    interrupt_slice();
+    return Outcome::stop;
+}
+
+void Cpu::state(Visitor& v) {
+    if (x87_in_host)
+        save_x87();
+    State::state(v);
+    v.field("interrupt line", interrupt_line_);
+    v.field("rf loaded", rf_loaded_);
+    v.field("mwait any interrupt", mwait_any_interrupt);
+    if (v.loading()) {
+        drop_x87();
+        mode_changed();
+    }
+    v.begin("tlb");
+    tlb_.state(v);
+    v.end();
+    if (v.loading()) {
+        paging_changed();
+        attention_ = true;
+    }
+}
+
+} // namespace vitrine
