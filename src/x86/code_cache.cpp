@@ -14,12 +14,10 @@ namespace vitrine {
 
 CodeCache::CodeCache(Space& space, const CpuModel& model, Glass& glass)
     : space_(space), model_(model), glass_(glass), thunks_(std::make_unique<ThunkMemory>()), slots_(slots),
-      rows_(ZYDIS_MNEMONIC_MAX_VALUE + 1, nullptr) {
+      rows_(ZYDIS_MNEMONIC_MAX_VALUE + 1) {
     for (const auto rows : {integer_rows(), string_rows(), branch_rows(), system_rows(), vector_rows(), x87_rows()})
-        for (const OpRow& row : rows) {
-            VERIFY(!rows_[row.mnemonic] && "a mnemonic is bound once");
-            rows_[row.mnemonic] = &row;
-        }
+        for (const OpRow& row : rows)
+            rows_[row.mnemonic].push_back(&row);
     space_.set_code_written([this](Physical p, u64 n) { written(p, n); });
     space_.set_write_rights_dropped([this](u64 page) {
         for (Cpu* cpu : cpus_) {

@@ -111,7 +111,7 @@ private:
     std::unique_ptr<Block> uncached_;
     std::vector<Cpu*> cpus_;
     Block* executing_ = nullptr;
-    std::vector<const OpRow*> rows_; ///< by mnemonic
+    std::vector<std::vector<const OpRow*>> rows_; ///< by mnemonic; families share some (MOV, MOVSD): the first that binds has it
     u64 blocks_ = 0, built_ = 0, invalidated_ = 0;
 };
 

@@ -70,11 +70,13 @@ bool CodeCache::decode_one(const CodeMode& mode, const u8* bytes, unsigned size,
 }
 
 Handler CodeCache::bind(const Decoded& d, Instruction& out, u16& flags) const {
-    const OpRow* row = rows_[d.info.mnemonic];
-    if (!row)
-        return nullptr;
-    flags = row->flags;
-    return row->bind(d, out);
+    for (const OpRow* row : rows_[d.info.mnemonic]) {
+        if (const Handler handler = row->bind(d, out)) {
+            flags = row->flags;
+            return handler;
+        }
+    }
+    return nullptr;
 }
 
 } // namespace vitrine
