@@ -8,7 +8,8 @@
 
 namespace vitrine {
 
-/// One input of the platform (a global system interrupt). Devices hold lines by value and set levels; who listens decides what an edge is.
+/// One input of the platform (a global system interrupt). Devices hold lines by value and set levels; who listens
+/// decides what an edge is.
 class Line {
 public:
     using Listener = std::function<void(bool level)>;
