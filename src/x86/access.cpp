@@ -41,6 +41,10 @@ Faultable<> Cpu::check(Linear a, unsigned size, Use use) {
 }
 
 void Cpu::note_watchpoints(Linear a, unsigned size, Use use) {
+    if (hooks_ && use != Use::fetch && hooks_->access(*this, a, size, use == Use::write)) [[unlikely]] {
+        watch_hit_ = true;
+        leave_block();
+    }
     if (!(dr7 & dr7::enabled)) [[likely]]
         return;
     for (unsigned i = 0; i < 4; ++i) {

@@ -219,6 +219,8 @@ void Cpu::step(Block& block) {
     rf_loaded_ = false;
     if (trap && (completed || outcome == Outcome::repeat))
         pending_debug |= dr6::bs;
+    if (std::exchange(watch_hit_, false))
+        (void)stop(StopKind::debugger, "watchpoint");
     events_changed();
 }
 

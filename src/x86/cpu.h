@@ -8,6 +8,7 @@
 #include "memory/space.h"
 #include "words/addresses.h"
 #include "x86/apic_port.h"
+#include "x86/debug_hooks.h"
 #include "x86/instruction.h"
 #include "x86/intercepts.h"
 #include "x86/outcome.h"
@@ -80,6 +81,17 @@ public:
     /// Runs at most `budget` virtual nanoseconds (at least one instruction). `used` gets what it took.
     RunEnd run(u64 budget, u64& used);
     const StopReason& stop_reason() const { return stop_; }
+    /// After a stop for the debugger: go on. The instruction at rip is not asked about again.
+    void clear_stop() {
+        stop_ = {};
+        step_over_ = true;
+    }
+    /// Sets or (null) removes a debugger's hooks; call it again when its set of watchpoints changes.
+    void set_hooks(DebugHooks* hooks) {
+        hooks_ = hooks;
+        tlb_.drop_tags();
+        attention_ = true;
+    }
     /// True when an event would wake a halted processor now.
     bool wakes() const;
 
@@ -124,6 +136,8 @@ public:
     u64 next_rip(const Instruction& i) const { return mask_rip(rip_of(i) + i.length); }
     /// RIP wraps at the width of the code segment.
     u64 mask_rip(u64 value) const { return value & rip_mask_; }
+    /// Where the next instruction lies.
+    Linear linear_rip() const { return Linear{mode64() ? rip : (segments[cs].base + rip) & 0xffff'ffff}; }
     bool long_mode() const { return efer & efer::lma; }
     bool mode64() const { return code_mode_.bits == 64; }
     bool protected_mode() const { return cr0 & cr0::pe; }
@@ -330,6 +344,8 @@ private:
     bool rf_loaded_ = false;     ///< the instruction just done loaded RF
     bool yield_ = false, cut_ = false;
     StopReason stop_;
+    DebugHooks* hooks_ = nullptr;
+    bool step_over_ = false, watch_hit_ = false;
     std::string fault_history_; ///< for the triple fault's report
 
     // The running slice; none of it is state: slices end at instruction boundaries.

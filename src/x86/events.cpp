@@ -96,9 +96,13 @@ bool Cpu::attend() {
         attention_ = true;
         return stop_.kind == StopKind::none;
     }
-    stepping_ = sti_shadow || mov_ss_shadow || (flags & (rflags::tf | rflags::rf)) || (dr7 & dr7::enabled);
+    stepping_ = sti_shadow || mov_ss_shadow || (flags & (rflags::tf | rflags::rf)) || (dr7 & dr7::enabled) || hooks_;
     if (stepping_)
         attention_ = true;
+    if (hooks_ && !std::exchange(step_over_, false) && hooks_->breakpoint(*this, linear_rip())) {
+        (void)stop(StopKind::debugger, "breakpoint");
+        return false;
+    }
     if ((dr7 & dr7::enabled) && !(flags & rflags::rf))
         if (const u64 hit = code_breakpoints()) {
             // A fault, not a trap: RF in the saved flags keeps it from coming again.
@@ -109,7 +113,7 @@ bool Cpu::attend() {
 }
 
 u64 Cpu::code_breakpoints() const {
-    const u64 linear = mode64() ? rip : (segments[cs].base + rip) & 0xffff'ffff;
+    const u64 linear = linear_rip().value;
     u64 hit = 0;
     for (unsigned i = 0; i < 4; ++i)
         if ((dr7 >> (2 * i) & 3) && (dr7 >> (16 + 4 * i) & 15) == 0 && dr[i] == linear)

@@ -311,6 +311,8 @@ void Cpu::flush_tlb(bool keep_global) {
 void Cpu::invalidate_page(Linear a) { tlb_.invalidate(a.value); }
 
 bool Cpu::watched(u64 linear_page) const {
+    if (hooks_ && hooks_->watches(Linear{linear_page})) [[unlikely]]
+        return true;
     if (!(dr7 & dr7::enabled)) [[likely]]
         return false;
     for (unsigned i = 0; i < 4; ++i)

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Seam: what a debugger asks of a processor; owned by x86, implemented by debug. The guest sees nothing of it.
+#pragma once
+
+#include "words/addresses.h"
+
+namespace vitrine {
+
+class Cpu;
+
+class DebugHooks {
+public:
+    virtual ~DebugHooks() = default;
+    /// Asked before each instruction while the hooks are set. True: stop before it.
+    virtual bool breakpoint(Cpu& cpu, Linear rip) = 0;
+    /// True when some watchpoint lies in the linear page: its accesses then go the slow way.
+    virtual bool watches(Linear page) = 0;
+    /// An access to a watched page is done. True: stop after the instruction.
+    virtual bool access(Cpu& cpu, Linear at, unsigned size, bool write) = 0;
+};
+
+} // namespace vitrine
