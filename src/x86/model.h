@@ -2,6 +2,7 @@
 // CPU models: which features a processor has, what CPUID says, and which instructions exist.
 #pragma once
 
+#include "base/device.h"
 #include "base/error.h"
 #include "words/integers.h"
 
@@ -14,6 +15,8 @@
 #include <vector>
 
 namespace vitrine {
+
+struct MsrState;
 
 /// Feature flags of CPUID that a model may have (spec/cpuid.def).
 enum class Feature : u8 {
@@ -123,6 +126,9 @@ Expected<CpuModel> find_cpu_model(std::string_view name);
 
 /// Fails with one sentence when this computer cannot run any model: x86-64-v3, AES and PCLMULQDQ are needed.
 Expected<> check_host();
+
+/// Values of the model-specific registers after reset; INIT leaves them. (msr.cpp)
+void reset_msrs(MsrState& msr, const CpuModel& model, Reset kind);
 
 /// Whether the host has the feature (only rows with `host` are meaningful).
 bool host_has(Feature f);
