@@ -38,6 +38,9 @@ public:
     /// Fires everything due at or before now(), in order. Called by the scheduler between slices only.
     void fire();
 
+    /// All timers, in the order of their creation; for people who look.
+    const std::vector<Timer*>& timers() const { return timers_; }
+
     void set_runner(Runner* runner) { runner_ = runner; }
 
     Runner* runner() const { return runner_; }
