@@ -10,7 +10,8 @@ namespace {
 
 constexpr std::string_view oem = "VITRIN", oem_table = "VITRINE ", creator = "VTRN";
 constexpr u64 length_offset = 4, checksum_offset = 9;
-constexpr u64 fadt_firmware_ctrl = 36, fadt_dsdt = 40, fadt_x_dsdt = 140; // X_FIRMWARE_CTRL stays 0: only one may be set
+constexpr u64 fadt_firmware_ctrl = 36, fadt_dsdt = 40,
+              fadt_x_dsdt = 140; // X_FIRMWARE_CTRL stays 0: only one may be set
 
 class Builder {
 public:
@@ -126,8 +127,11 @@ void AcpiTables::link(const std::array<u64, 3>& addresses) {
 
 std::vector<u8> AcpiTables::loader_script() const {
     static constexpr u64 name_size = 56, command_size = 128;
+
     enum Command : u32 { allocate = 1, add_pointer = 2, add_checksum = 3 };
+
     enum Zone : u8 { high = 1, f_segment = 2 };
+
     Bytes script;
     const auto add = [&](Bytes command) { script.append(command.zeros(command_size - command.size()).span()); };
     for (const AcpiFile& f : files)
@@ -140,7 +144,12 @@ std::vector<u8> AcpiTables::loader_script() const {
                 .dword(p.offset)
                 .byte(p.width));
     for (const Checksum& c : checksums)
-        add(Bytes().dword(add_checksum).text(files[c.in].name, name_size, 0).dword(c.offset).dword(c.start).dword(c.length));
+        add(Bytes()
+                .dword(add_checksum)
+                .text(files[c.in].name, name_size, 0)
+                .dword(c.offset)
+                .dword(c.start)
+                .dword(c.length));
     return script.take();
 }
 

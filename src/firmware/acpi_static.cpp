@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ACPI tables without code: FADT, FACS, MADT, MCFG, HPET, SPCR, WAET (ACPI 6.4, chapter 5, and the tables' own documents).
+// The ACPI tables without code: FADT, FACS, MADT, MCFG, HPET, SPCR, WAET (ACPI 6.4, chapter 5, and the tables' own
+// documents).
 #include "firmware/acpi.h"
 
 #include "base/error.h"
@@ -42,24 +43,24 @@ Bytes fadt(const Board& board) {
     const u16 events = board.pm_base, control = static_cast<u16>(events + 4), timer = static_cast<u16>(events + 8);
     const u8 gpe0_length = board.gpe0_block ? board.gpe0_length : u8{0};
     Bytes b = acpi_header("FACP", 6);
-    b.dword(0).dword(0);                      // FIRMWARE_CTRL, DSDT
-    b.byte(0).byte(4);                        // reserved; preferred profile: enterprise server
+    b.dword(0).dword(0); // FIRMWARE_CTRL, DSDT
+    b.byte(0).byte(4);   // reserved; preferred profile: enterprise server
     b.word(board.sci_irq).dword(board.smi_command);
     b.byte(board.smi_command ? board.acpi_enable : 0).byte(board.smi_command ? board.acpi_disable : 0);
-    b.byte(0).byte(0);                        // S4BIOS_REQ, PSTATE_CNT
+    b.byte(0).byte(0);                                                      // S4BIOS_REQ, PSTATE_CNT
     b.dword(events).dword(0).dword(control).dword(0).dword(0).dword(timer); // PM1a, PM1b, PM2 and timer blocks
     b.dword(board.gpe0_block).dword(0);
-    b.byte(4).byte(2).byte(0).byte(4);        // PM1 event, PM1 control, PM2, timer lengths
+    b.byte(4).byte(2).byte(0).byte(4); // PM1 event, PM1 control, PM2, timer lengths
     b.byte(gpe0_length).byte(0).byte(0).byte(0);
-    b.word(0xfff).word(0xffff);               // C2 and C3 latencies: too long, so there are none
-    b.word(0).word(0).byte(0).byte(0);        // flush size and stride; duty cycle
+    b.word(0xfff).word(0xffff);                   // C2 and C3 latencies: too long, so there are none
+    b.word(0).word(0).byte(0).byte(0);            // flush size and stride; duty cycle
     b.byte(0).byte(0).byte(board.rtc ? 0x32 : 0); // day and month alarm; century
     u16 arch = boot_arch::legacy_devices | boot_arch::vga_not_present;
     arch |= board.keyboard_controller ? boot_arch::has_8042 : 0;
     arch |= board.rtc ? 0 : boot_arch::no_cmos_rtc;
     b.word(arch).byte(0);
-    b.dword(fadt_flag::wbinvd | fadt_flag::proc_c1 | fadt_flag::slp_button | fadt_flag::fix_rtc | fadt_flag::tmr_val_ext |
-            fadt_flag::reset_reg_sup);
+    b.dword(fadt_flag::wbinvd | fadt_flag::proc_c1 | fadt_flag::slp_button | fadt_flag::fix_rtc |
+            fadt_flag::tmr_val_ext | fadt_flag::reset_reg_sup);
     add_gas(b, system_io, 8, 1, board.reset_port);
     b.byte(board.reset_value).word(0).byte(0); // ARM flags; minor version
     b.qword(0).qword(0);                       // X_FIRMWARE_CTRL, X_DSDT
@@ -71,7 +72,7 @@ Bytes fadt(const Board& board) {
     add_io_gas(b, timer, 4, 3);
     add_io_gas(b, board.gpe0_block, gpe0_length, 1);
     add_io_gas(b, 0, 0, 0);
-    b.zeros(32);                               // sleep control and status; hypervisor vendor
+    b.zeros(32); // sleep control and status; hypervisor vendor
     VERIFY(b.size() == 276);
     return finish(std::move(b));
 }

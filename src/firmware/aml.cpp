@@ -61,7 +61,9 @@ Code package_length(u64 contents) {
     bug("an AML package of more than 256 MiB", __FILE__, __LINE__);
 }
 
-Code with_length(const Code& contents) { return package_length(contents.size()) + contents; }
+Code with_length(const Code& contents) {
+    return package_length(contents.size()) + contents;
+}
 
 Code little_endian(u8 prefix, u64 value, unsigned size) {
     std::vector<u8> b{prefix};
@@ -89,7 +91,9 @@ Code segment(std::string_view s) {
     return Code(b);
 }
 
-Code two_operands(u8 op, const Code& a, const Code& b, const Code& target) { return Code{op} + a + b + target; }
+Code two_operands(u8 op, const Code& a, const Code& b, const Code& target) {
+    return Code{op} + a + b + target;
+}
 
 } // namespace
 
@@ -169,9 +173,13 @@ Code package(const std::vector<Code>& elements) {
     return Code{package_op} + with_length(contents);
 }
 
-Code name(std::string_view at, const Code& value) { return Code{name_op} + path(at) + value; }
+Code name(std::string_view at, const Code& value) {
+    return Code{name_op} + path(at) + value;
+}
 
-Code scope(std::string_view at, const Code& body) { return Code{scope_op} + with_length(path(at) + body); }
+Code scope(std::string_view at, const Code& body) {
+    return Code{scope_op} + with_length(path(at) + body);
+}
 
 Code device(std::string_view at, const Code& body) {
     return Code{ext_op_prefix, device_op} + with_length(path(at) + body);
@@ -182,33 +190,57 @@ Code method(std::string_view at, unsigned arguments, Serialized serialized, cons
     return Code{method_op} + with_length(path(at) + Code{flags} + body);
 }
 
-Code arg(unsigned n) { return Code{static_cast<u8>(arg_0 + n)}; }
+Code arg(unsigned n) {
+    return Code{static_cast<u8>(arg_0 + n)};
+}
 
-Code local(unsigned n) { return Code{static_cast<u8>(local_0 + n)}; }
+Code local(unsigned n) {
+    return Code{static_cast<u8>(local_0 + n)};
+}
 
-Code if_(const Code& condition, const Code& body) { return Code{if_op} + with_length(condition + body); }
+Code if_(const Code& condition, const Code& body) {
+    return Code{if_op} + with_length(condition + body);
+}
 
-Code else_(const Code& body) { return Code{else_op} + with_length(body); }
+Code else_(const Code& body) {
+    return Code{else_op} + with_length(body);
+}
 
-Code return_(const Code& value) { return Code{return_op} + value; }
+Code return_(const Code& value) {
+    return Code{return_op} + value;
+}
 
-Code store(const Code& value, const Code& target) { return Code{store_op} + value + target; }
+Code store(const Code& value, const Code& target) {
+    return Code{store_op} + value + target;
+}
 
-Code l_equal(const Code& a, const Code& b) { return Code{l_equal_op} + a + b; }
+Code l_equal(const Code& a, const Code& b) {
+    return Code{l_equal_op} + a + b;
+}
 
-Code l_not(const Code& a) { return Code{l_not_op} + a; }
+Code l_not(const Code& a) {
+    return Code{l_not_op} + a;
+}
 
-Code and_(const Code& a, const Code& b, const Code& target) { return two_operands(and_op, a, b, target); }
+Code and_(const Code& a, const Code& b, const Code& target) {
+    return two_operands(and_op, a, b, target);
+}
 
-Code or_(const Code& a, const Code& b, const Code& target) { return two_operands(or_op, a, b, target); }
+Code or_(const Code& a, const Code& b, const Code& target) {
+    return two_operands(or_op, a, b, target);
+}
 
 Code shift_left(const Code& a, const Code& count, const Code& target) {
     return two_operands(shift_left_op, a, count, target);
 }
 
-Code subtract(const Code& a, const Code& b, const Code& target) { return two_operands(subtract_op, a, b, target); }
+Code subtract(const Code& a, const Code& b, const Code& target) {
+    return two_operands(subtract_op, a, b, target);
+}
 
-Code find_set_right_bit(const Code& a, const Code& target) { return Code{find_set_right_bit_op} + a + target; }
+Code find_set_right_bit(const Code& a, const Code& target) {
+    return Code{find_set_right_bit_op} + a + target;
+}
 
 Code create_dword_field(const Code& source, u64 offset, std::string_view at) {
     return Code{create_dword_field_op} + source + integer(offset) + path(at);
@@ -219,7 +251,8 @@ Code create_word_field(const Code& source, u64 offset, std::string_view at) {
 }
 
 Code operation_region(std::string_view at, RegionSpace space, u64 offset, u64 length) {
-    return Code{ext_op_prefix, op_region_op} + path(at) + Code{static_cast<u8>(space)} + integer(offset) + integer(length);
+    return Code{ext_op_prefix, op_region_op} + path(at) + Code{static_cast<u8>(space)} + integer(offset) +
+           integer(length);
 }
 
 Code byte_field(std::string_view region, const std::vector<std::string_view>& names) {
@@ -229,6 +262,8 @@ Code byte_field(std::string_view region, const std::vector<std::string_view>& na
     return Code{ext_op_prefix, field_op} + with_length(contents);
 }
 
-Code nowhere() { return Code{0}; }
+Code nowhere() {
+    return Code{0};
+}
 
 } // namespace vitrine::firmware::aml

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A writer of ACPI Machine Language: one function per construct of ASL that our tables use, named as ASL names it (ACPI 6.4, chapters 19 and 20).
+// A writer of ACPI Machine Language: one function per construct of ASL that our tables use, named as ASL names it
+// (ACPI 6.4, chapters 19 and 20).
 #pragma once
 
 #include "words/integers.h"
@@ -38,8 +39,8 @@ private:
 Code path(std::string_view name);
 Code integer(u64 value); ///< the shortest form
 Code string(std::string_view text);
-Code eisa_id(std::string_view id);      ///< "PNP0A08" as EISAID() gives it
-Code uuid(std::string_view text);       ///< the buffer that ToUUID() gives
+Code eisa_id(std::string_view id); ///< "PNP0A08" as EISAID() gives it
+Code uuid(std::string_view text);  ///< the buffer that ToUUID() gives
 Code buffer(const std::vector<u8>& bytes);
 Code package(const std::vector<Code>& elements);
 

@@ -26,7 +26,8 @@ bool Arena::take(u64 base, u64 size) {
     if (base + size < base)
         return false;
     const u64 end = base + size;
-    const auto f = std::find_if(free_.begin(), free_.end(), [&](const Free& r) { return base >= r.base && end <= r.end; });
+    const auto f =
+        std::find_if(free_.begin(), free_.end(), [&](const Free& r) { return base >= r.base && end <= r.end; });
     if (f == free_.end())
         return false;
     const Free after{end, f->end};

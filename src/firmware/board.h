@@ -37,7 +37,7 @@ struct PciFunction {
     bool root_port = false;
 };
 
-/// A physical function that stands in the processor's socket, as SMBIOS tells it.
+/// What stands in the processor's socket, as SMBIOS tells it.
 struct ProcessorIdentity {
     std::string brand = "Vitrine";
     u32 leaf1_eax = 0; ///< CPUID.1 EAX and EDX
@@ -46,7 +46,8 @@ struct ProcessorIdentity {
     u8 physical_address_bits = 46;
 };
 
-/// A whole ACPI table from another room (DMAR), header included; firmware sets its checksum and OEM fields as they are given.
+/// A whole ACPI table from another room (DMAR), header included; firmware sets its checksum and OEM fields as they are
+/// given.
 struct ExtraTable {
     std::vector<u8> bytes;
 };
@@ -61,33 +62,34 @@ struct Board {
     u8 io_apic_id = 0; ///< the machine gives one that no processor has
     u32 io_apic_gsi_base = 0;
 
-    Window ecam{0xb000'0000, 256ull << 20}; ///< 1 MiB a bus, from bus 0
-    Window mmio32{0xc000'0000, 0xfc00'0000 - 0xc000'0000};
-    Window mmio64{};                         ///< above RAM; size 0: none
-    Window pci_io{0x1000, 0xf000};           ///< I/O ports for BARs
+    Window ecam{0xb000'0000, 256ull << 20};                ///< 1 MiB a bus, from bus 0
+    Window mmio32{0xc000'0000, 0xfec0'0000 - 0xc000'0000}; ///< for BARs
+    Window mmio64{};                                       ///< above RAM; size 0: none
     std::vector<PciFunction> pci_functions;
-    /// GSI of INTA..INTD of each device of bus 0. ICH9 as shipped: devices 0-24 swizzle over PIRQE-H, 25-31 are PIRQA-D.
+    /// GSI of INTA..INTD of each device of bus 0. ICH9 as shipped: devices 0-24 swizzle over PIRQE-H, 25-31 are
+    /// PIRQA-D.
     std::array<std::array<u8, 4>, 32> intx_gsi = default_intx();
 
     std::optional<PciFunction> isa_bridge = PciFunction{0x1f, 0, "LPC", false};
-    bool pirq_routing = true; ///< the ISA bridge has ICH9's PIRQ registers 60h-63h and 68h-6Bh, and its links are GSIs 16-23
+    bool pirq_routing =
+        true; ///< the ISA bridge has ICH9's PIRQ registers 60h-63h and 68h-6Bh, and its links are GSIs 16-23
 
     std::optional<u32> hpet_address = 0xfed0'0000;
     u32 hpet_id = 0x8086'a201; ///< bits 31:0 of the General Capabilities and ID register
 
-    u16 pm_base = 0x600;       ///< PM1a events +0, control +4, timer +8
-    u16 gpe0_block = 0x620;    ///< 0: none
-    u8 gpe0_length = 16;       ///< status and enable together
-    u8 sci_irq = 9;            ///< level, active high
-    u16 smi_command = 0;       ///< 0: the hardware is always in ACPI mode
+    u16 pm_base = 0x600;    ///< PM1a events +0, control +4, timer +8
+    u16 gpe0_block = 0x620; ///< 0: none
+    u8 gpe0_length = 16;    ///< status and enable together
+    u8 sci_irq = 9;         ///< level, active high
+    u16 smi_command = 0;    ///< 0: the hardware is always in ACPI mode
     u8 acpi_enable = 2, acpi_disable = 3;
-    u8 s5_sleep_type = 0;      ///< SLP_TYP value that turns the power off
+    u8 s5_sleep_type = 0; ///< SLP_TYP value that turns the power off
     u16 reset_port = 0xcf9;
     u8 reset_value = 6;
 
     bool keyboard_controller = true; ///< i8042, keyboard port only
     bool rtc = true;
-    bool fw_cfg = true;              ///< ports 510h-51Bh
+    bool fw_cfg = true; ///< ports 510h-51Bh
     std::vector<SerialPort> serial{SerialPort{}};
 
     std::vector<NamedWindow> fixed_mmio; ///< further memory that firmware reserves (VT-d registers, test devices)

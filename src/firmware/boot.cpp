@@ -24,7 +24,9 @@ constexpr u64 largest_kernel = 1_GiB; ///< decompressed, on machines with less m
 constexpr u64 smbios_anchor = low_memory::bios + 0x40, smbios_tables = low_memory::bios + 0x80;
 
 /// Writes that need no arena: firmware's own places.
-void put(Space& space, u64 at, std::span<const u8> data) { space.write(Physical{at}, data, Requester::from_cpu(0)); }
+void put(Space& space, u64 at, std::span<const u8> data) {
+    space.write(Physical{at}, data, Requester::from_cpu(0));
+}
 
 /// What software finds at fixed places of the first megabyte: the BIOS data area and the EBDA's first byte.
 void write_bios_data(const Board& board, Space& space) {
@@ -83,8 +85,8 @@ Expected<BootState> load(const BootRequest& request, const Platform& platform, A
 
 Expected<BootState> boot_or_throw(const BootRequest& request, const Board& board, Space& space) {
     if (space.ram_size() < least_memory)
-        return Error(fmt::format("--memory: {} KiB are too little to start a kernel; give at least {}M", space.ram_size() >> 10,
-                                 least_memory >> 20));
+        return Error(fmt::format("--memory: {} KiB are too little to start a kernel; give at least {}M",
+                                 space.ram_size() >> 10, least_memory >> 20));
     BootRequest unpacked = request;
     std::vector<u8> kernel;
     if (is_gzip(request.kernel.data)) {

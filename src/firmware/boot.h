@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Direct boot without a BIOS: finds out what a kernel image is, loads it with its companions, and writes the platform's tables.
+// Direct boot without a BIOS: finds out what a kernel image is, loads it with its companions, and writes the platform's
+// tables.
 #pragma once
 
 #include "base/error.h"

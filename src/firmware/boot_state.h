@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What firmware leaves behind: the boot processor's registers and the MSRs of every processor, as plain data for the machine to apply.
+// What firmware leaves behind: the boot processor's registers and the MSRs of every processor, as plain data for the
+// machine to apply.
 #pragma once
 
 #include "words/integers.h"

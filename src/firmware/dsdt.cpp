@@ -16,13 +16,20 @@ using namespace aml;
 constexpr u8 first_pirq_gsi = 16, pirqs = 8;
 constexpr u16 pirq_irqs = 1 << 5 | 1 << 10 | 1 << 11;
 
-std::string link_name(unsigned pirq) { return fmt::format("LNK{}", static_cast<char>('A' + pirq)); }
+std::string link_name(unsigned pirq) {
+    return fmt::format("LNK{}", static_cast<char>('A' + pirq));
+}
 
-std::string pirq_register(unsigned pirq) { return fmt::format("PRQ{}", static_cast<char>('A' + pirq)); }
+std::string pirq_register(unsigned pirq) {
+    return fmt::format("PRQ{}", static_cast<char>('A' + pirq));
+}
 
-bool has_links(const Board& board) { return board.pirq_routing && board.isa_bridge; }
+bool has_links(const Board& board) {
+    return board.pirq_routing && board.isa_bridge;
+}
 
-/// What control of PCI Express the OS may take: hot-plug, PME, AER, the capability structure, LTR; not SHPC, which is not there.
+/// What control of PCI Express the OS may take: hot-plug, PME, AER, the capability structure, LTR; not SHPC, which is
+/// not there.
 Code osc() {
     constexpr u64 grantable = 0x3d, unrecognized_uuid = 4, unrecognized_revision = 8, masked = 0x10;
     const Code cdw1 = path("CDW1"), cdw3 = path("CDW3"), wanted = local(0);
@@ -32,7 +39,8 @@ Code osc() {
                       if_(l_equal(arg(0), pci_host_bridge),
                           create_dword_field(arg(3), 8, "CDW3") + and_(cdw3, integer(grantable), wanted) +
                               if_(l_not(l_equal(arg(1), integer(1))), or_(cdw1, integer(unrecognized_revision), cdw1)) +
-                              if_(l_not(l_equal(cdw3, wanted)), or_(cdw1, integer(masked), cdw1)) + store(wanted, cdw3)) +
+                              if_(l_not(l_equal(cdw3, wanted)), or_(cdw1, integer(masked), cdw1)) +
+                              store(wanted, cdw3)) +
                       else_(or_(cdw1, integer(unrecognized_uuid), cdw1)) + return_(arg(3)));
 }
 
@@ -44,7 +52,8 @@ Code route(unsigned device, unsigned pin, u8 gsi, bool through_link) {
 }
 
 /// _PRT for `devices` devices: as GSIs in APIC mode, as link devices in PIC mode.
-template <class Gsi> Code routing(const Board& board, unsigned devices, Gsi gsi) {
+template <class Gsi>
+Code routing(const Board& board, unsigned devices, Gsi gsi) {
     const auto table = [&](bool through_links) {
         std::vector<Code> rows;
         for (unsigned device = 0; device < devices; ++device)
@@ -55,14 +64,14 @@ template <class Gsi> Code routing(const Board& board, unsigned devices, Gsi gsi)
     if (!has_links(board))
         return name("_PRT", table(false));
     return name("PRTA", table(false)) + name("PRTP", table(true)) +
-           method("_PRT", 0, Serialized::no,
-                  if_(path("\\PICM"), return_(path("PRTA"))) + return_(path("PRTP")));
+           method("_PRT", 0, Serialized::no, if_(path("\\PICM"), return_(path("PRTA"))) + return_(path("PRTP")));
 }
 
 Code root_port(const Board& board, const PciFunction& port) {
     // A slot's INTx arrive at the port swizzled by the device number, which is 0 on a link.
-    return device(port.name, name("_ADR", integer(port.device << 16 | port.function)) +
-                                 routing(board, 1, [&](unsigned, unsigned pin) { return board.intx_gsi[port.device][pin]; }));
+    return device(port.name,
+                  name("_ADR", integer(port.device << 16 | port.function)) +
+                      routing(board, 1, [&](unsigned, unsigned pin) { return board.intx_gsi[port.device][pin]; }));
 }
 
 /// A device with fixed resources that needs no driver's help.
@@ -102,22 +111,21 @@ Code isa_bridge(const Board& board) {
 Code link(const Board& board, unsigned pirq) {
     const Code reg = path("\\_SB.PCI0." + board.isa_bridge->name + "." + pirq_register(pirq));
     const Code off = integer(0x80), word = path("IRQW");
-    return device(
-        link_name(pirq),
-        name("_HID", eisa_id("PNP0C0F")) + name("_UID", integer(pirq)) +
-            name("_PRS", Resources().irqs_level_low_shared(pirq_irqs).code()) +
-            name("BUF", Resources().irqs_level_low_shared(0).code()) +
-            method("_STA", 0, Serialized::no, if_(and_(reg, off, nowhere()), return_(integer(0x9))) + return_(integer(0xb))) +
-            method("_DIS", 0, Serialized::no, or_(reg, off, reg)) +
-            method("_CRS", 0, Serialized::yes,
-                   create_word_field(path("BUF"), 1, "IRQW") +
-                       store(integer(0), word) +
-                       if_(l_not(and_(reg, off, nowhere())),
-                           shift_left(integer(1), and_(reg, integer(0xf), nowhere()), word)) +
-                       return_(path("BUF"))) +
-            method("_SRS", 1, Serialized::yes,
-                   create_word_field(arg(0), 1, "IRQW") + find_set_right_bit(word, local(0)) +
-                       subtract(local(0), integer(1), reg)));
+    return device(link_name(pirq),
+                  name("_HID", eisa_id("PNP0C0F")) + name("_UID", integer(pirq)) +
+                      name("_PRS", Resources().irqs_level_low_shared(pirq_irqs).code()) +
+                      name("BUF", Resources().irqs_level_low_shared(0).code()) +
+                      method("_STA", 0, Serialized::no,
+                             if_(and_(reg, off, nowhere()), return_(integer(0x9))) + return_(integer(0xb))) +
+                      method("_DIS", 0, Serialized::no, or_(reg, off, reg)) +
+                      method("_CRS", 0, Serialized::yes,
+                             create_word_field(path("BUF"), 1, "IRQW") + store(integer(0), word) +
+                                 if_(l_not(and_(reg, off, nowhere())),
+                                     shift_left(integer(1), and_(reg, integer(0xf), nowhere()), word)) +
+                                 return_(path("BUF"))) +
+                      method("_SRS", 1, Serialized::yes,
+                             create_word_field(arg(0), 1, "IRQW") + find_set_right_bit(word, local(0)) +
+                                 subtract(local(0), integer(1), reg)));
 }
 
 Code host_bridge(const Board& board) {

@@ -23,7 +23,9 @@ struct Layout {
 constexpr Layout layout_32{52, 24, 28, 42, 44, 32, 4, 8, 12, 16, 20};
 constexpr Layout layout_64{64, 24, 32, 54, 56, 56, 8, 16, 24, 32, 40};
 
-u64 number(const Reader& r, u64 offset, bool wide) { return wide ? r.peek<u64>(offset) : r.peek<u32>(offset); }
+u64 number(const Reader& r, u64 offset, bool wide) {
+    return wide ? r.peek<u64>(offset) : r.peek<u32>(offset);
+}
 
 std::string machine_name(u16 machine) {
     for (const MachineName& m : elf_machines)
@@ -34,7 +36,10 @@ std::string machine_name(u16 machine) {
 
 } // namespace
 
-bool is_elf(const Reader& file) { return file.matches(0, "\x7f" "ELF"); }
+bool is_elf(const Reader& file) {
+    return file.matches(0, "\x7f"
+                           "ELF");
+}
 
 Expected<ElfImage> parse_elf(const File& file) {
     const Reader r(file.data);
@@ -77,7 +82,8 @@ Expected<ElfImage> parse_elf(const File& file) {
         const ElfSegment s{number(r, ph + at.p_vaddr, image.is_64), number(r, ph + at.p_paddr, image.is_64), *data,
                            number(r, ph + at.p_memsz, image.is_64)};
         if (s.size < size_in_file)
-            return file.wrong(fmt::format("ELF segment {} is larger in the file than in memory; the file is damaged", i));
+            return file.wrong(
+                fmt::format("ELF segment {} is larger in the file than in memory; the file is damaged", i));
         if (s.size > 0)
             image.segments.push_back(s);
     }

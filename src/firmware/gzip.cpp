@@ -57,7 +57,9 @@ Expected<u64> member(const File& file, std::span<const u8> in, std::vector<u8>& 
 
 } // namespace
 
-bool is_gzip(std::span<const u8> data) { return data.size() >= 3 && data[0] == 0x1f && data[1] == 0x8b && data[2] == 8; }
+bool is_gzip(std::span<const u8> data) {
+    return data.size() >= 3 && data[0] == 0x1f && data[1] == 0x8b && data[2] == 8;
+}
 
 Expected<std::vector<u8>> gunzip(const File& file, u64 limit) {
     std::vector<u8> out;

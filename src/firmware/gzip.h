@@ -10,7 +10,8 @@ namespace vitrine::firmware {
 
 bool is_gzip(std::span<const u8> data);
 
-/// All members of the file; zeros after the last one are padding. The error names the file. At most `limit` bytes come out.
+/// All members of the file; zeros after the last one are padding. The error names the file. At most `limit` bytes come
+/// out.
 Expected<std::vector<u8>> gunzip(const File& file, u64 limit);
 
 } // namespace vitrine::firmware

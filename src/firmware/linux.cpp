@@ -17,9 +17,13 @@ namespace {
 
 using namespace linux_boot;
 
-template <class T> T read(const Reader& r, HeaderField<T> f) { return r.peek<T>(f.offset); }
+template <class T>
+T read(const Reader& r, HeaderField<T> f) {
+    return r.peek<T>(f.offset);
+}
 
-template <class T> void write(Bytes& zero_page, HeaderField<T> f, u64 value) {
+template <class T>
+void write(Bytes& zero_page, HeaderField<T> f, u64 value) {
     zero_page.put(f.offset, static_cast<T>(value));
 }
 
@@ -39,8 +43,9 @@ Expected<Header> parse(const File& file) {
     Header h{};
     h.protocol = read(r, version);
     if (h.protocol < 0x206)
-        return file.wrong(fmt::format("is a Linux kernel of boot protocol {}.{:02}; 2.06 or later is needed (Linux 2.6.22)",
-                                      h.protocol >> 8, h.protocol & 0xff));
+        return file.wrong(
+            fmt::format("is a Linux kernel of boot protocol {}.{:02}; 2.06 or later is needed (Linux 2.6.22)",
+                        h.protocol >> 8, h.protocol & 0xff));
     if (!(read(r, loadflags) & loaded_high))
         return file.wrong("is a zImage, which loads below 1 MiB; a bzImage is needed");
     const u64 sectors = read(r, setup_sects) ? read(r, setup_sects) : 4;
@@ -53,12 +58,14 @@ Expected<Header> parse(const File& file) {
     h.relocatable = read(r, relocatable_kernel) != 0;
     h.alignment = read(r, kernel_alignment);
     h.preferred = h.protocol >= 0x20a ? read(r, pref_address) : 1_MiB;
-    h.init_size = std::max<u64>(h.protocol >= 0x20a ? read(r, init_size) : h.code.size() * init_size_guess, h.code.size());
+    h.init_size =
+        std::max<u64>(h.protocol >= 0x20a ? read(r, init_size) : h.code.size() * init_size_guess, h.code.size());
     h.has_64_bit_entry = h.protocol >= 0x20c && (read(r, xloadflags) & xlf_kernel_64);
     h.initrd_end = read(r, initrd_addr_max) + 1ull;
     h.cmdline_size = read(r, cmdline_size);
     if (h.relocatable && (!std::has_single_bit(h.alignment) || h.alignment > 1_GiB))
-        return file.wrong(fmt::format("the setup header is damaged: kernel_alignment is {:#x}, no power of two", h.alignment));
+        return file.wrong(
+            fmt::format("the setup header is damaged: kernel_alignment is {:#x}, no power of two", h.alignment));
     return h;
 }
 
@@ -69,9 +76,10 @@ Expected<u64> place_kernel(const File& file, const Header& h, Arena& arena) {
         const auto lowest =
             h.relocatable ? arena.lowest(h.init_size, h.alignment, 1_MiB, Arena::four_gib) : std::optional<u64>{};
         if (!lowest)
-            return file.wrong(fmt::format("needs {} MiB of free memory at {:#x} to decompress itself, the machine has {} MiB "
-                                          "in all; give more with --memory",
-                                          (h.init_size >> 20) + 1, h.preferred, arena.space().ram_size() >> 20));
+            return file.wrong(
+                fmt::format("needs {} MiB of free memory at {:#x} to decompress itself, the machine has {} MiB "
+                            "in all; give more with --memory",
+                            (h.init_size >> 20) + 1, h.preferred, arena.space().ram_size() >> 20));
         at = *lowest;
     }
     arena.write(at, h.code);

@@ -14,9 +14,10 @@ namespace vitrine::firmware {
 namespace {
 
 Error does_not_fit(const File& file, u64 size, const Arena& arena, const Space& space) {
-    return file.wrong(fmt::format("its {} KiB do not fit into memory beside the kernel: {} KiB are free in one piece below "
-                                  "4 GiB, of {} MiB in all; give more with --memory",
-                                  (size + 1023) >> 10, arena.largest_free() >> 10, space.ram_size() >> 20));
+    return file.wrong(
+        fmt::format("its {} KiB do not fit into memory beside the kernel: {} KiB are free in one piece below "
+                    "4 GiB, of {} MiB in all; give more with --memory",
+                    (size + 1023) >> 10, arena.largest_free() >> 10, space.ram_size() >> 20));
 }
 
 /// A Multiboot 2 header that matches its checksum, in the first 32 KiB.
@@ -84,8 +85,9 @@ Error not_a_kernel(const File& file) {
     if (has_multiboot2_header(r))
         return file.wrong(fmt::format("is a kernel for Multiboot 2, which needs a boot loader; {}", wanted));
     if (is_elf(r))
-        return file.wrong("is an ELF file for x86 that has neither a Multiboot header nor a PVH entry (Xen note 18); of Linux, give "
-                          "the bzImage (vmlinuz), or a vmlinux built with CONFIG_PVH");
+        return file.wrong(
+            "is an ELF file for x86 that has neither a Multiboot header nor a PVH entry (Xen note 18); of Linux, give "
+            "the bzImage (vmlinuz), or a vmlinux built with CONFIG_PVH");
     for (const FileKind& k : file_kinds)
         if (r.matches(k.offset, {k.magic, k.length}))
             return file.wrong(fmt::format("is {}", k.what));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What all loaders are given: the platform's tables and map, which are in memory already, and helpers for companions of the kernel.
+// What all loaders are given: the platform's tables and map, which are in memory already, and helpers for companions of
+// the kernel.
 #pragma once
 
 #include "firmware/arena.h"

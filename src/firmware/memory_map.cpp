@@ -41,7 +41,8 @@ u64 MemoryMap::kib_above_1m() const {
 }
 
 u64 MemoryMap::kib_low() const {
-    return !entries_.empty() && entries_[0].base == 0 && entries_[0].type == MemoryType::ram ? entries_[0].size >> 10 : 0;
+    return !entries_.empty() && entries_[0].base == 0 && entries_[0].type == MemoryType::ram ? entries_[0].size >> 10
+                                                                                             : 0;
 }
 
 MemoryMap memory_map(const Board& board, RamSize ram, Window tables, Window nvs) {

@@ -47,7 +47,8 @@ u64 descriptor(const SegmentState& s) {
 Expected<u64> low_room(Arena& arena, u64 size, u64 align) {
     if (const auto at = arena.lowest(size, align, low_memory::first_free, Arena::four_gib))
         return *at;
-    return Error("--memory: no " + std::to_string((size >> 10) + 1) + " KiB are left beside the kernel for what it must be told; give more memory");
+    return Error("--memory: no " + std::to_string((size >> 10) + 1) +
+                 " KiB are left beside the kernel for what it must be told; give more memory");
 }
 
 Expected<BootState> protected_mode(Arena& arena, u32 entry) {

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "firmware/arena.h"
-#include "firmware/boot_state.h"
 #include "firmware/boot.h"
+#include "firmware/boot_state.h"
 
 namespace vitrine::firmware {
 

@@ -24,14 +24,17 @@ enum MtrrMsr : u32 {
 
 enum Type : u64 { uncacheable = 0, write_protected = 5, write_back = 6 };
 
-constexpr u64 eight(Type t) { return 0x0101'0101'0101'0101 * t; }
+constexpr u64 eight(Type t) {
+    return 0x0101'0101'0101'0101 * t;
+}
 
 } // namespace
 
 std::vector<MsrValue> memory_types(const Board& board) {
     constexpr u64 fixed_enable = bit(10), enable = bit(11), valid = bit(11);
     constexpr unsigned pairs = 8;
-    std::vector<MsrValue> msrs{{fix64k_00000, eight(write_back)}, {fix16k_80000, eight(write_back)}, {fix16k_a0000, eight(uncacheable)}};
+    std::vector<MsrValue> msrs{
+        {fix64k_00000, eight(write_back)}, {fix16k_80000, eight(write_back)}, {fix16k_a0000, eight(uncacheable)}};
     for (u32 i = 0; i < 8; ++i)
         msrs.push_back({fix4k_c0000 + i, eight(write_protected)});
     unsigned used = 0;
@@ -42,7 +45,8 @@ std::vector<MsrValue> memory_types(const Board& board) {
             if (base)
                 piece = std::min(piece, base & -base);
             msrs.push_back({physbase0 + 2 * used, base | uncacheable});
-            msrs.push_back({physmask0 + 2 * used, (low_mask(board.processor.physical_address_bits) & ~(piece - 1)) | valid});
+            msrs.push_back(
+                {physmask0 + 2 * used, (low_mask(board.processor.physical_address_bits) & ~(piece - 1)) | valid});
             ++used;
             base += piece;
             size -= piece;

@@ -34,15 +34,18 @@ Expected<Loaded> load_by_addresses(const File& file, u64 header, Arena& arena) {
                                       load > header_address ? "above header_addr" : "before the start of the file"));
     const u64 from = header - (header_address - load);
     if (load_end != 0 && load_end < load)
-        return file.wrong(fmt::format("the Multiboot header is wrong: load_end_addr {:#x} is below load_addr {:#x}", load_end, load));
+        return file.wrong(
+            fmt::format("the Multiboot header is wrong: load_end_addr {:#x} is below load_addr {:#x}", load_end, load));
     const u64 length = load_end ? load_end - load : file.data.size() - from;
     const auto data = r.bytes(from, length);
     if (!data)
-        return file.wrong(fmt::format("is truncated: its Multiboot header announces {} bytes from offset {:#x}, the file has {}",
-                                      length, from, file.data.size()));
+        return file.wrong(
+            fmt::format("is truncated: its Multiboot header announces {} bytes from offset {:#x}, the file has {}",
+                        length, from, file.data.size()));
     if (bss_end != 0 && bss_end < load + length)
-        return file.wrong(fmt::format("the Multiboot header is wrong: bss_end_addr {:#x} is below the end of the data, {:#x}",
-                                      bss_end, load + length));
+        return file.wrong(
+            fmt::format("the Multiboot header is wrong: bss_end_addr {:#x} is below the end of the data, {:#x}",
+                        bss_end, load + length));
     const u64 size = bss_end ? bss_end - load : length;
     const Piece piece{load, *data, size};
     TRY(load_pieces(file, {&piece, 1}, arena));
@@ -60,11 +63,13 @@ Expected<Loaded> load_elf(const File& file, Arena& arena) {
 
 Expected<> check_flags(const File& file, u32 flags) {
     if (flags & mb::want_video)
-        return file.wrong("asks for a video mode (Multiboot flag 2), and this machine has no display; build it without");
+        return file.wrong(
+            "asks for a video mode (Multiboot flag 2), and this machine has no display; build it without");
     if (const u32 unknown = flags & mb::must_understand & ~(mb::align_modules | mb::want_memory))
-        return file.wrong(fmt::format("has Multiboot flags {:#x} that its loader must understand and that are not in the "
-                                      "specification",
-                                      unknown));
+        return file.wrong(
+            fmt::format("has Multiboot flags {:#x} that its loader must understand and that are not in the "
+                        "specification",
+                        unknown));
     return {};
 }
 
@@ -154,10 +159,13 @@ Expected<BootState> load_multiboot(const BootRequest& request, const Platform& p
     if (!(flags & mb::address_fields) && file.data[0] == 'M' && file.data[1] == 'Z')
         return not_a_kernel(file); // Xen has an EFI program with a Multiboot header, for instance
     if (!(flags & mb::address_fields) && !is_elf(Reader(file.data)))
-        return file.wrong("has a Multiboot header without addresses (flag 16), and is no ELF file: nothing says where to load it");
-    const Loaded loaded = flags & mb::address_fields ? TRY(load_by_addresses(file, *header, arena)) : TRY(load_elf(file, arena));
+        return file.wrong(
+            "has a Multiboot header without addresses (flag 16), and is no ELF file: nothing says where to load it");
+    const Loaded loaded =
+        flags & mb::address_fields ? TRY(load_by_addresses(file, *header, arena)) : TRY(load_elf(file, arena));
     if (loaded.entry >= Arena::four_gib)
-        return file.wrong(fmt::format("the entry {:#x} lies above 4 GiB, and Multiboot starts in 32-bit mode", loaded.entry));
+        return file.wrong(
+            fmt::format("the entry {:#x} lies above 4 GiB, and Multiboot starts in 32-bit mode", loaded.entry));
 
     const auto modules = TRY(place_modules(request, std::max(loaded.end, low_memory::end), true, arena));
     const Information information(request, platform, modules);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Multiboot 1 kernels: ELF of either class, or an image with the header's address fields; modules, command lines, memory map.
+// Multiboot 1 kernels: ELF of either class, or an image with the header's address fields; modules, command lines,
+// memory map.
 #pragma once
 
 #include "firmware/loaders.h"

@@ -19,7 +19,8 @@ std::optional<u64> pvh_entry(const ElfImage& image) {
     return contents->size() >= 8 ? r.peek<u64>(0) : r.peek<u32>(0);
 }
 
-Expected<BootState> load_pvh(const BootRequest& request, const ElfImage& image, const Platform& platform, Arena& arena) {
+Expected<BootState> load_pvh(const BootRequest& request, const ElfImage& image, const Platform& platform,
+                             Arena& arena) {
     const File& file = request.kernel;
     const u64 entry = pvh_entry(image).value_or(~0ull);
     if (entry >= Arena::four_gib)

@@ -27,7 +27,9 @@ constexpr u8 entire_range = 3;
 constexpr u8 read_write = 1; // non-cacheable memory
 constexpr u8 level_low_shared = 0x19;
 
-void add(std::vector<u8>& to, Bytes b) { to.insert(to.end(), b.span().begin(), b.span().end()); }
+void add(std::vector<u8>& to, Bytes b) {
+    to.insert(to.end(), b.span().begin(), b.span().end());
+}
 
 } // namespace
 

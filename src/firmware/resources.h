@@ -9,14 +9,14 @@ namespace vitrine::firmware::aml {
 /// A ResourceTemplate() under construction.
 class Resources {
 public:
-    Resources& io(u16 base, u8 length);                 ///< IO (Decode16, ...), fixed
-    Resources& irq(u8 n);                               ///< IRQNoFlags: edge, active high
-    Resources& irqs_level_low_shared(u16 mask);         ///< IRQ (Level, ActiveLow, Shared)
+    Resources& io(u16 base, u8 length);         ///< IO (Decode16, ...), fixed
+    Resources& irq(u8 n);                       ///< IRQNoFlags: edge, active high
+    Resources& irqs_level_low_shared(u16 mask); ///< IRQ (Level, ActiveLow, Shared)
     Resources& memory32_fixed(u32 base, u32 length, bool writable);
-    Resources& bus_numbers(u16 first, u16 last);        ///< WordBusNumber, producer
-    Resources& io_window(u16 first, u16 last);          ///< WordIO, producer
-    Resources& memory_window_32(u32 first, u32 last);   ///< DWordMemory, producer, non-cacheable
-    Resources& memory_window_64(u64 first, u64 last);   ///< QWordMemory, producer, non-cacheable
+    Resources& bus_numbers(u16 first, u16 last);      ///< WordBusNumber, producer
+    Resources& io_window(u16 first, u16 last);        ///< WordIO, producer
+    Resources& memory_window_32(u32 first, u32 last); ///< DWordMemory, producer, non-cacheable
+    Resources& memory_window_64(u64 first, u64 last); ///< QWordMemory, producer, non-cacheable
 
     Code code() const; ///< the buffer, with its end tag
 

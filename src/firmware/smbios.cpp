@@ -126,7 +126,10 @@ Bytes mapped_range(u16 handle, u64 base, u64 size) {
     const u64 last = base + size - 1;
     const bool extended = last >> 10 >= use_extended;
     Structure s(19, handle);
-    s.dword(extended ? use_extended : base >> 10).dword(extended ? use_extended : last >> 10).word(array_handle).byte(1);
+    s.dword(extended ? use_extended : base >> 10)
+        .dword(extended ? use_extended : last >> 10)
+        .word(array_handle)
+        .byte(1);
     return s.qword(extended ? base : 0).qword(extended ? last : 0).done(31);
 }
 
@@ -135,7 +138,10 @@ Bytes mapped_range(u16 handle, u64 base, u64 size) {
 Smbios smbios(const Board& board, RamSize ram) {
     const u64 total = ram.below_4g + ram.above_4g;
     Smbios out;
-    out.tables.append(bios().span()).append(system(board).span()).append(chassis().span()).append(processor(board).span());
+    out.tables.append(bios().span())
+        .append(system(board).span())
+        .append(chassis().span())
+        .append(processor(board).span());
     out.tables.append(memory_array(total).span()).append(memory_device(total).span());
     out.tables.append(mapped_range(low_range_handle, 0, ram.below_4g).span());
     if (ram.above_4g)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Linux/x86 boot protocol: where the setup header and the zero page keep what; from Documentation/arch/x86/boot.rst and zero-page.rst.
+// The Linux/x86 boot protocol: where the setup header and the zero page keep what; from Documentation/arch/x86/boot.rst
+// and zero-page.rst.
 #pragma once
 
 #include "words/bits.h"
