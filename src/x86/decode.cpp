@@ -42,8 +42,7 @@ bool CodeCache::decode_one(const CodeMode& mode, const u8* bytes, unsigned size,
     ZydisDecodedInstruction info;
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
     const unsigned limit = size < ZYDIS_MAX_INSTRUCTION_LENGTH ? size : ZYDIS_MAX_INSTRUCTION_LENGTH;
-    const ZyanStatus status =
-        ZydisDecoderDecodeFull(&decoder, bytes, limit, &info, operands, ZYDIS_MAX_OPERAND_COUNT, 0);
+    const ZyanStatus status = ZydisDecoderDecodeFull(&decoder, bytes, limit, &info, operands);
     out.offset = offset;
     flags = 0;
     truncated = status == ZYDIS_STATUS_NO_MORE_DATA && limit < ZYDIS_MAX_INSTRUCTION_LENGTH;
