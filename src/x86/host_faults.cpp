@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// The process-wide registry of generated code and the signal handler that uses it.
+#include "x86/host_faults.h"
+
+#include "base/error.h"
+
+#include <array>
+#include <atomic>
+#include <csignal>
+#include <mutex>
+#include <ucontext.h>
+
+namespace vitrine {
+
+namespace {
+
+struct Range {
+    std::atomic<u64> begin{0}, end{0}; ///< end is written last: an empty range matches nothing
+    HostCodeRange::Recover recover = nullptr;
+    void* owner = nullptr;
+    bool used = false; ///< under the mutex
+};
+
+constexpr std::array signals{SIGFPE, SIGSEGV, SIGBUS, SIGILL};
+
+/// The one mutable global that the design allows: it serves all machines of a process.
+struct Registry {
+    std::array<Range, HostCodeRange::limit> ranges;
+    std::mutex mutex;
+    bool installed = false;
+    std::array<struct sigaction, signals.size()> previous;
+} registry;
+
+/// Not ours: whoever handled the signal before gets it, by way of the instruction faulting again.
+void give_back(int signal) {
+    for (std::size_t i = 0; i < signals.size(); ++i)
+        if (signals[i] == signal)
+            sigaction(signal, &registry.previous[i], nullptr);
+}
+
+void on_signal(int signal, siginfo_t* info, void* context) {
+    auto& machine = static_cast<ucontext_t*>(context)->uc_mcontext;
+    const u64 rip = static_cast<u64>(machine.gregs[REG_RIP]);
+    for (Range& r : registry.ranges) {
+        if (rip < r.begin.load(std::memory_order_acquire) || rip >= r.end.load(std::memory_order_acquire))
+            continue;
+        const HostFault fault{signal, rip, reinterpret_cast<u64>(info->si_addr), machine.gregs};
+        if (const u64 go_on = r.recover(r.owner, fault)) {
+            machine.gregs[REG_RIP] = static_cast<long long>(go_on);
+            return;
+        }
+    }
+    give_back(signal);
+}
+
+void install() {
+    struct sigaction action {};
+    action.sa_sigaction = on_signal;
+    action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
+    for (std::size_t i = 0; i < signals.size(); ++i)
+        VERIFY(sigaction(signals[i], &action, &registry.previous[i]) == 0);
+    registry.installed = true;
+}
+
+} // namespace
+
+HostCodeRange::HostCodeRange(const void* begin, u64 size, Recover recover, void* owner) {
+    const std::lock_guard lock(registry.mutex);
+    if (!registry.installed)
+        install();
+    slot_ = 0;
+    while (slot_ < limit && registry.ranges[slot_].used)
+        ++slot_;
+    VERIFY(slot_ < limit);
+    Range& r = registry.ranges[slot_];
+    r.used = true;
+    r.recover = recover;
+    r.owner = owner;
+    r.begin.store(reinterpret_cast<u64>(begin), std::memory_order_release);
+    r.end.store(reinterpret_cast<u64>(begin) + size, std::memory_order_release);
+}
+
+HostCodeRange::~HostCodeRange() {
+    const std::lock_guard lock(registry.mutex);
+    Range& r = registry.ranges[slot_];
+    r.end.store(0, std::memory_order_release);
+    r.begin.store(0, std::memory_order_release);
+    r.used = false;
+}
+
+} // namespace vitrine
