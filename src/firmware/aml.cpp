@@ -148,7 +148,7 @@ Code eisa_id(std::string_view id) {
         v = v << 5 | (static_cast<u32>(id[i] - '@') & 0x1f);
     for (unsigned i = 3; i < 7; ++i)
         v = v << 4 | hex_digit(id[i]);
-    return little_endian(dword_prefix, __builtin_bswap32(v), 4);
+    return integer(__builtin_bswap32(v));
 }
 
 Code uuid(std::string_view text) {
