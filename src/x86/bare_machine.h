@@ -36,7 +36,7 @@ public:
     static constexpr u64 tables = 0x10000, code_at = 0x100000, stack_top = 0x200000, data_at = 0x300000;
 
     explicit BareMachine(std::string_view model_name = "max")
-        : space(std::move(*Space::create(16_MiB, glass)).value()), model(std::move(find_cpu_model(model_name)).value()),
+        : space(Space::create(16_MiB, glass).value()), model(std::move(find_cpu_model(model_name)).value()),
           code(*space, model, glass),
           cpu({.index = 0, .space = *space, .clock = clock, .glass = glass, .code = code, .model = model}) {
         cpu.connect(apic);
