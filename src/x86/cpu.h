@@ -119,8 +119,9 @@ public:
 
     // ---- registers --------------------------------------------------------------------------------------------------
     /// A general register by the byte offset that Instruction::reg and rm hold.
-    template <class T> T& reg(u8 offset) {
-        return *reinterpret_cast<T*>(reinterpret_cast<u8*>(gpr.data()) + offset);
+    template <class T> auto& reg(u8 offset) {
+        using Aliasing [[gnu::may_alias]] = T; // the registers are u64: a narrower view must not be taken for another object
+        return *reinterpret_cast<Aliasing*>(reinterpret_cast<u8*>(gpr.data()) + offset);
     }
     /// Writes a register; 32-bit writes clear the upper half.
     template <class T> void set_reg(u8 offset, T value) {
