@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 namespace vitrine {
@@ -86,7 +87,10 @@ public:
         return value;
     }
 
-    template <class T> void write(Physical p, T value, Requester by) {
+    template <class T>
+        requires(std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> &&
+                 !std::is_convertible_v<T, std::span<const u8>>) // bytes are written as bytes
+    void write(Physical p, T value, Requester by) {
         write(p, std::span<const u8>(reinterpret_cast<const u8*>(&value), sizeof value), by);
     }
 
