@@ -22,9 +22,13 @@ Interrupts::Interrupts(Clock& clock, Space& space, const Options& options)
     for (unsigned n = 0; n < lines; ++n) {
         if (n == 2)
             continue;
-        lines_[n].connect(Line([this, n](bool level) {
-            if (n < 16)
-                pic_.set_input(n, level);
+        Line isa;
+        if (n < 16) {
+            pic_inputs_[n].connect(Line([this, n](bool level) { pic_.set_input(n, level); }));
+            isa = pic_inputs_[n].input();
+        }
+        lines_[n].connect(Line([this, n, isa](bool level) mutable {
+            isa.set(level);
             io_apic_.set_pin(n == 0 ? 2 : n, level);
         }));
     }
@@ -37,6 +41,11 @@ Interrupts::Interrupts(Clock& clock, Space& space, const Options& options)
 Line Interrupts::gsi(unsigned n) {
     VERIFY(n < lines);
     return lines_[n == 2 ? 0 : n].input();
+}
+
+Line Interrupts::pic_input(unsigned n) {
+    VERIFY(n < pic_inputs_.size() && n != 2);
+    return pic_inputs_[n].input();
 }
 
 // INT of the 8259s goes to LINT0 of every processor and to pin 0 of the I/O APIC; software opens one way and masks the
@@ -122,6 +131,8 @@ void Interrupts::state(Visitor& v) {
         v.field("apic", *apic);
     for (WiredOr& line : lines_)
         v.field("line", line);
+    for (WiredOr& input : pic_inputs_)
+        v.field("pic-input", input);
     v.field("nmi", nmi_);
 }
 

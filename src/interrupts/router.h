@@ -44,6 +44,9 @@ public:
     /// own: a global system interrupt is high as long as any of its lines is.
     Line gsi(unsigned n);
 
+    /// A line to input n of the 8259s alone, beside the global system interrupt's: where PIRQs are routed to.
+    Line pic_input(unsigned n);
+
     /// A line to LINT1 of all local APICs: the chipset's NMI.
     Line nmi() { return nmi_.input(); }
 
@@ -75,6 +78,7 @@ private:
     IoApic io_apic_;
     Pic pic_;
     std::array<WiredOr, lines> lines_;
+    std::array<WiredOr, 16> pic_inputs_;
     WiredOr nmi_;
 };
 

@@ -111,6 +111,21 @@ TEST_F(RouterTest, The8259sReachTheProcessorThroughLint0) {
     EXPECT_EQ(who(), "0000");
 }
 
+TEST_F(RouterTest, APicInputAloneDoesNotReachTheIoApic) {
+    redirect(10, 0x55);
+    Line pirq = interrupts.pic_input(10), isa = interrupts.gsi(10);
+    pirq.set(true);
+    EXPECT_EQ(who(), "0000");
+    out(space->ports(), 0xa0, 0x0a);
+    EXPECT_EQ(in(space->ports(), 0xa0), 0x04u);
+    isa.set(true);
+    EXPECT_EQ(who(), "1000");
+    pirq.set(false);
+    EXPECT_EQ(in(space->ports(), 0xa0), 0x04u);
+    isa.set(false);
+    EXPECT_EQ(in(space->ports(), 0xa0), 0u);
+}
+
 TEST_F(RouterTest, The8259sReachTheProcessorThroughPinZero) {
     for (const auto& [port, value] : {std::pair{0x20, 0x11}, {0x21, 0x20}, {0x21, 4}, {0x21, 1}})
         out(space->ports(), static_cast<u64>(port), static_cast<u64>(value));
