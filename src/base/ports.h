@@ -35,6 +35,7 @@ public:
     virtual bool read_only() const = 0;
     virtual Expected<> read(u64 offset, std::span<u8> data) = 0;
     virtual Expected<> write(u64 offset, std::span<const u8> data) = 0;
+    /// The range reads as zeros afterwards.
     virtual Expected<> discard(u64 offset, u64 length) = 0;
     virtual Expected<> flush() = 0;
 };
