@@ -198,6 +198,11 @@ Outcome Cpu::execute(Block& block, u64 count) {
         deliver(pending);
         break;
     case Outcome::repeat:
+        // Events between iterations save RF = 1, so that a code breakpoint on the instruction does not come again.
+        flags |= rflags::rf;
+        attention_ = true;
+        rip = here + insn->offset;
+        break;
     case Outcome::stop: rip = here + insn->offset; break;
     }
     return outcome;
@@ -217,8 +222,12 @@ void Cpu::step(Block& block) {
     if (resume && completed && !rf_loaded_)
         flags &= ~rflags::rf;
     rf_loaded_ = false;
-    if (trap && (completed || outcome == Outcome::repeat))
+    // DEBUGCTL.BTF: only branches that are taken trap.
+    constexpr u64 btf = bit(1);
+    const bool steps = !(msr.debugctl & btf) || outcome == Outcome::branch;
+    if (trap && steps && (completed || outcome == Outcome::repeat) && !no_single_step_)
         pending_debug |= dr6::bs;
+    no_single_step_ = false;
     if (std::exchange(watch_hit_, false))
         (void)stop(StopKind::debugger, "watchpoint");
     events_changed();

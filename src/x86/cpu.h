@@ -165,6 +165,8 @@ public:
 
     /// IRET and task switches load RF; it then holds for the next instruction.
     void rf_loaded() { rf_loaded_ = true; events_changed(); }
+    /// SYSCALL that masks TF: no single-step trap follows it.
+    void no_single_step() { no_single_step_ = true; }
     bool mwait_any_interrupt = false; ///< MWAIT with ECX[0]: interrupts wake it even with IF = 0
 
     // ---- faults -----------------------------------------------------------------------------------------------------
@@ -343,6 +345,7 @@ private:
     bool interrupt_line_ = false;
     bool stepping_ = false;      ///< one instruction at a time: TF, RF, shadows, breakpoints
     bool rf_loaded_ = false;     ///< the instruction just done loaded RF
+    bool no_single_step_ = false; ///< the instruction under way suppresses its single-step trap
     bool yield_ = false, cut_ = false;
     StopReason stop_;
     DebugHooks* hooks_ = nullptr;

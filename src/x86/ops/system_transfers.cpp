@@ -92,6 +92,8 @@ Outcome syscall(Cpu& cpu, const Instruction& i) {
     cpu.gpr[rcx] = cpu.next_rip(i);
     cpu.gpr[r11] = flags;
     cpu.set_rflags(flags & ~cpu.msr.fmask);
+    if ((flags & rflags::tf) && !(cpu.flags & rflags::tf))
+        cpu.no_single_step();
     const u64 code = bits(cpu.msr.star, 47, 32);
     enter_flat(cpu, code & 0xfffc, (code & 0xfffc) + 8, 0, true);
     cpu.rip = cpu.msr.lstar;
@@ -112,6 +114,9 @@ Outcome sysret(Cpu& cpu, const Instruction& i) {
     cpu.set_rflags(cpu.gpr[r11] & loaded);
     enter_flat(cpu, selector + (to_64 ? 16 : 0), selector + 8, 3, to_64);
     cpu.rip = target;
+    // Unlike IRET, SYSRET that sets TF is followed by its trap at once.
+    if (cpu.flags & rflags::tf)
+        cpu.pending_debug |= dr6::bs;
     return Outcome::branch;
 }
 
