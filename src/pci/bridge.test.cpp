@@ -9,6 +9,8 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
 using namespace vitrine;
 using namespace vitrine::pci;
 
@@ -202,6 +204,42 @@ TEST_F(Tree, MultiFunctionBit) {
     EXPECT_EQ(small.config().get(header_type, 1), 0u);
     port1.reset(Reset::cold);
     EXPECT_EQ(port1.config().get(header_type, 1), 0x81u);
+}
+
+TEST_F(Tree, RandomConfigurationNeverBreaksIt) {
+    board.root.map_ecam({0xb000'0000, 256_MiB});
+    std::mt19937_64 random(11);
+    std::vector<Function*> all;
+    board.root.bus().for_each([&](Function& f) { all.push_back(&f); });
+    for (unsigned i = 0; i < 100'000; ++i) {
+        Function& f = *all[random() % all.size()];
+        const unsigned size = 1u << random() % 3;
+        const unsigned offset = static_cast<unsigned>(align_down(random() % (random() % 4 ? 0x40 : 0x200), size));
+        switch (random() % 5) {
+        case 0: // by routing id: only what is reachable
+            board.root.config_write(static_cast<u16>(random() % 0x400), offset, size, static_cast<u32>(random()));
+            break;
+        case 1:
+            f.config_write(offset, size, static_cast<u32>(random() % 2 ? random() : random() % 8));
+            break;
+        case 2: {
+            u8 data[16]{};
+            static_cast<void>(
+                f.dma_write(DeviceAddress{random() % 3 ? random() % 0x10000 : random() % (1ull << 33)}, data));
+            break;
+        }
+        case 3:
+            f.set_intx(random() & 1);
+            break;
+        default:
+            board.read32(0xb000'0000 + align_down(random() % 256_MiB, 4));
+            f.message(0xfee0'0000, static_cast<u32>(random()));
+        }
+    }
+    board.root.bus().for_each([&](Function& f) { f.reset(Reset::cold); });
+    ASSERT_TRUE(assign(board.root, address_space(), irqs).ok());
+    EXPECT_EQ(board.read32(bar(deep)), 0x5a5a0000u);
+    EXPECT_FALSE(board.root.pirq_level(0) || board.root.pirq_level(6));
 }
 
 TEST_F(Tree, StateOfATreeRoundTrips) {

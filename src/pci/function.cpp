@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 namespace vitrine::pci {
 
@@ -186,6 +187,14 @@ bool Function::dma_write(DeviceAddress to, std::span<const u8> data) {
 void Function::message(u64 address, u32 data) {
     if (!may_master()) {
         platform_.glass.odd(Topic::pci, "msi-not-allowed", {{"function", name_}, {"address", address}});
+        return;
+    }
+    if (address >> 20 != 0xfee) {
+        // A message is a memory write; only at these addresses is it an interrupt.
+        u8 bytes[4];
+        std::memcpy(bytes, &data, 4);
+        platform_.glass.odd(Topic::pci, "msi-to-memory", {{"function", name_}, {"address", address}});
+        static_cast<void>(dma_write(DeviceAddress{address}, bytes));
         return;
     }
     platform_.msi.message(Requester::function(requester_id()), address, data);

@@ -180,6 +180,14 @@ TEST_F(OnBoard, DmaCarriesTheRequesterAndNeedsBusMaster) {
     EXPECT_EQ(board.msi.entries, (std::vector<MessageLog::Entry>{{0x18, 0xfee00000, 0x41}}));
 }
 
+TEST_F(OnBoard, MessagesElsewhereAreMemoryWrites) {
+    config(command_offset, 2, 4);
+    probe.message(0x2000, 0x12345678);
+    EXPECT_EQ(board.read32(0x2000), 0x12345678u);
+    probe.message(0x1'fee0'0000, 1);
+    EXPECT_TRUE(board.msi.entries.empty());
+}
+
 TEST_F(OnBoard, MsiWithMasks) {
     config(command_offset, 2, 4);
     Msi& msi = *probe.msi();
@@ -222,6 +230,7 @@ TEST_F(OnBoard, MsixTableMasksAndPending) {
     config(0x72, 2, 0x8000);
     EXPECT_EQ(board.msi.entries, (std::vector<MessageLog::Entry>{{0x18, 0xfee02000, 0x55}}));
     EXPECT_EQ(board.read64(pending), 1u);
+    board.write64(table, 0xfee00000);
     board.write32(table + 12, 0);
     EXPECT_EQ(board.read64(pending), 0u);
     EXPECT_EQ(board.msi.entries.size(), 2u);
