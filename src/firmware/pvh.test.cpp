@@ -10,17 +10,11 @@ using namespace vitrine::firmware::testing;
 
 namespace {
 
-std::vector<u8> note(std::string_view owner, u32 type, std::vector<u8> contents) {
-    Bytes b;
-    b.dword(owner.size() + 1).dword(contents.size()).dword(type).text(owner).byte(0).align(4).append(contents).align(4);
-    return b.take();
-}
-
 Elf kernel() {
     Elf elf{.is_64 = true, .machine = 62, .entry = 0xffff'ffff'8100'0000};
     elf.segments = {{0xffff'ffff'8100'0000, 16_MiB, {1, 2, 3}, 0x2000}};
-    elf.note = note("GNU", 3, {1, 2, 3, 4, 5});
-    const auto xen = note("Xen", 18, Bytes().dword(0x100'0040).take());
+    elf.note = elf_note("GNU", 3, {1, 2, 3, 4, 5});
+    const auto xen = elf_note("Xen", 18, Bytes().dword(0x100'0040).take());
     elf.note.insert(elf.note.end(), xen.begin(), xen.end());
     return elf;
 }
@@ -62,13 +56,13 @@ TEST(Pvh, StartInformation) {
 TEST(Pvh, WideNoteAndMissingNote) {
     Machine m;
     Elf elf = kernel();
-    elf.note = note("Xen", 18, Bytes().qword(0x100'0080).take());
+    elf.note = elf_note("Xen", 18, Bytes().qword(0x100'0080).take());
     EXPECT_EQ(m.boot(elf.make()).value().rip, 0x100'0080u);
-    elf.note = note("Xen", 18, Bytes().qword(0x1'0000'0000).take());
+    elf.note = elf_note("Xen", 18, Bytes().qword(0x1'0000'0000).take());
     EXPECT_TRUE(says(m.refused(elf.make()), {"above 4 GiB"}));
-    elf.note = note("Xen", 17, Bytes().qword(0x100'0080).take());
+    elf.note = elf_note("Xen", 17, Bytes().qword(0x100'0080).take());
     EXPECT_TRUE(says(m.refused(elf.make()), {"neither a Multiboot header nor a PVH entry", "vmlinuz"}));
-    elf.note = note("Xen", 18, {1, 2});
+    elf.note = elf_note("Xen", 18, {1, 2});
     EXPECT_TRUE(says(m.refused(elf.make()), {"PVH entry"}));
     elf.note.resize(13); // cut in the middle
     EXPECT_TRUE(says(m.refused(elf.make()), {"PVH entry"}));

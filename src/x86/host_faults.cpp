@@ -31,11 +31,19 @@ struct Registry {
     std::array<struct sigaction, signals.size()> previous;
 } registry;
 
-/// Not ours: whoever handled the signal before gets it, by way of the instruction faulting again.
-void give_back(int signal) {
-    for (std::size_t i = 0; i < signals.size(); ++i)
-        if (signals[i] == signal)
-            sigaction(signal, &registry.previous[i], nullptr);
+/// Not ours: whoever handled the signal before gets it. The default way is taken by the instruction faulting again.
+void pass_on(int signal, siginfo_t* info, void* context) {
+    for (std::size_t i = 0; i < signals.size(); ++i) {
+        if (signals[i] != signal)
+            continue;
+        const struct sigaction& before = registry.previous[i];
+        if (before.sa_flags & SA_SIGINFO)
+            before.sa_sigaction(signal, info, context);
+        else if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN)
+            before.sa_handler(signal);
+        else
+            sigaction(signal, &before, nullptr);
+    }
 }
 
 void on_signal(int signal, siginfo_t* info, void* context) {
@@ -50,7 +58,7 @@ void on_signal(int signal, siginfo_t* info, void* context) {
             return;
         }
     }
-    give_back(signal);
+    pass_on(signal, info, context);
 }
 
 void install() {

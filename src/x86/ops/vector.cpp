@@ -118,7 +118,7 @@ template <Memory memory> Handler choose(const VectorForm& f) {
 
 Handler bind_vector(const Decoded& d, Instruction& out) {
     const VectorForm form(d);
-    if (!form.xmm && !form.mmx) // MOVSD, CMPSD: strings
+    if (d.info.meta.isa_ext == ZYDIS_ISA_EXT_BASE) // MOVSD, CMPSD: strings
         return nullptr;
     if (const Handler h = refused(d.mode, form.unit))
         return h;
@@ -189,7 +189,7 @@ constexpr OpRow rows[] = {
 
 VectorForm::VectorForm(const Decoded& d) {
     const bool legacy = d.info.encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY;
-    bool opmask = false;
+    bool opmask = false, xmm = false;
     for (unsigned n = 0; n < d.info.operand_count; ++n) {
         const ZydisDecodedOperand& o = d.operands[n];
         if (o.type == ZYDIS_OPERAND_TYPE_MEMORY && o.mem.type != ZYDIS_MEMOP_TYPE_AGEN) {
@@ -209,8 +209,8 @@ VectorForm::VectorForm(const Decoded& d) {
         }
     }
     unit = !legacy ? opmask || d.info.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX ? FpuUnit::avx512 : FpuUnit::avx
-           : xmm   ? FpuUnit::sse
-                   : FpuUnit::mmx;
+           : mmx && !xmm ? FpuUnit::mmx
+                         : FpuUnit::sse;
     const u8 says = class_says(d.info.meta.exception_class);
     floating = (says & floating_point) || among(governed_by_mxcsr, d.info.mnemonic);
     if (d.info.mnemonic == ZYDIS_MNEMONIC_CVTPI2PS) // its memory form switches to MMX too

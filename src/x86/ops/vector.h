@@ -11,7 +11,6 @@ struct VectorForm {
     FpuUnit unit = FpuUnit::sse;
     bool floating = false;   ///< MXCSR matters
     bool mmx = false;        ///< names an MMX register
-    bool xmm = false;        ///< names a vector or mask register
     bool aligned = false;    ///< memory operand must be aligned to its size
     bool suppresses = false; ///< masked elements of the memory operand are not accessed
     const ZydisDecodedOperand* memory = nullptr;

@@ -24,16 +24,19 @@ template <class Index, class Data, bool evex, bool store> Outcome run_indexed(Cp
         else
             std::memset(mask + n * sizeof(Data), 0, sizeof(Data));
     };
-    // The mask of a VEX gather becomes all ones or all zeros in each element before the first access.
-    if constexpr (!evex)
-        for (unsigned n = 0; n < count; ++n)
+    // The mask of a VEX gather becomes all ones or all zeros in each element of the vector's length before the first access.
+    if constexpr (!evex) {
+        const unsigned length = i.third >> 4;
+        for (unsigned n = 0; n < length / sizeof(Data); ++n)
             std::memset(mask + n * sizeof(Data), active(n) ? 0xff : 0, sizeof(Data));
+        clear_upper(cpu, i.condition, length);
+    }
     for (unsigned n = 0; n < count; ++n) {
         if (!active(n))
             continue;
         Index at;
         std::memcpy(&at, index + n * sizeof(Index), sizeof(Index));
-        const u64 offset = (cpu.offset_of(i) + (static_cast<u64>(static_cast<i64>(at)) << i.third)) & i.address_mask;
+        const u64 offset = (cpu.offset_of(i) + (static_cast<u64>(static_cast<i64>(at)) << (i.third & 15))) & i.address_mask;
         const Linear a = TRY(cpu.segmented(static_cast<SegmentName>(i.segment), offset, sizeof(Data), use));
         Data value;
         if constexpr (store) {
@@ -83,10 +86,11 @@ template <bool store> Handler bind_indexed(const Decoded& d, Instruction& out) {
     const bool index64 = has_64_bit_index(d.info.mnemonic), data64 = form.memory->element_size == 64;
     const unsigned mask_operand = evex ? 1 : 2, data_operand = store ? 2 : 0;
     out.reg = static_cast<u8>(register_number(d.operand(data_operand)));
-    out.rm = static_cast<u8>(static_cast<u8>(ZydisRegisterGetId(mem.index)));
+    out.rm = static_cast<u8>(ZydisRegisterGetId(mem.index));
     out.condition = static_cast<u8>(register_number(d.operand(mask_operand)));
     out.index = zero_register;
-    out.third = static_cast<u16>(std::countr_zero(static_cast<unsigned>(mem.scale)));
+    // Scale, and the vector length in bytes.
+    out.third = static_cast<u16>(std::countr_zero(static_cast<unsigned>(mem.scale)) | d.info.avx.vector_length / 8 << 4);
     out.operand_size = static_cast<u8>(d.info.avx.vector_length / (index64 || data64 ? 64 : 32));
     return evex ? choose<true, store>(index64, data64) : choose<false, store>(index64, data64);
 }

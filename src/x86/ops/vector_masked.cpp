@@ -154,7 +154,7 @@ template <MaskFrom from, bool packed> Handler choose(const VectorForm& f) {
 /// MMX registers as the host holds them. Whoever asks is an MMX instruction: the top of stack becomes 0, all tags valid.
 void mmx_registers(u64 (&to)[8]) {
     alignas(16) u8 image[512];
-    asm volatile("movq %%mm0, %%mm0\n\tfxsave64 %0" : "=m"(image)::"memory");
+    asm volatile("movd %%mm0, %%eax\n\tfxsave64 %0" : "=m"(image)::"rax", "memory"); // a read changes no register
     for (unsigned n = 0; n < 8; ++n)
         std::memcpy(&to[n], image + 32 + 16 * n, 8);
 }

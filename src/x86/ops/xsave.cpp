@@ -164,6 +164,7 @@ template <bool supervisor, bool wide> Outcome run_xrstor(Cpu& cpu, const Instruc
     const u64 mask = requested(cpu) & (supervisor ? cpu.xcr0 | cpu.msr.xss : cpu.xcr0);
     alignas(16) u8 area[area_limit];
     Header header;
+    TRY(cpu.probe(a + (xsave_legacy_size + 8), 8, Use::read)); // XCOMP_BV is looked at first
     TRY(cpu.load_bytes(a + xsave_legacy_size, &header, sizeof header));
     if (!header_valid(cpu, header, supervisor))
         return cpu.gp();

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tables as text.
+#include "app/lists.h"
+
+#include "app/run_command.h"
+#include "glass/glass.h"
+#include "machine/device_table.h"
+#include "machine/ending.h"
+#include "x86/model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+namespace vitrine::app {
+
+namespace {
+
+struct TopicRow {
+    Topic topic;
+    const char* meaning;
+};
+
+// clang-format off
+constexpr TopicRow topics[] = {
+    {Topic::cpu,        "processors: modes, faults, MSRs"},
+    {Topic::memory,     "the physical address space: rejected accesses"},
+    {Topic::vmx,        "VT-x"},
+    {Topic::jit,        "the translator, and code that is thrown away"},
+    {Topic::interrupts, "8259, I/O APIC, local APICs"},
+    {Topic::pci,        "configuration space, BARs, messages"},
+    {Topic::vtd,        "VT-d"},
+    {Topic::vtc,        "VT-c"},
+    {Topic::chipset,    "timers, power management, resets"},
+    {Topic::devices,    "serial ports, disks, test devices"},
+    {Topic::firmware,   "booting and firmware tables"},
+    {Topic::machine,    "the machine as a whole: boots, inputs"},
+    {Topic::debug,      "gdb and the monitor"},
+};
+// clang-format on
+
+/// Statuses that no ending has.
+constexpr std::pair<int, const char*> other_statuses[] = {
+    {2, "the command line or an input file is wrong; nothing ran"},
+    {70, "a bug of Vitrine; the message says where, please report it"},
+};
+
+std::string explain_device(const machine::DeviceRow& row) {
+    std::string text = fmt::format("{} is a device ({}): {}\n", row.name, row.bus, row.meaning);
+    for (const machine::PropertyRow& p : row.properties)
+        text += fmt::format("  {}={}  {}\n", p.name, p.standard, p.meaning);
+    return text + fmt::format("Plug it in with --device {}\n", row.name);
+}
+
+std::string explain_model(const CpuIdentity& id) {
+    std::string text = fmt::format("{} is a processor model: {}\n  {}\n  family {}, model {}, stepping {}\n", id.name, id.meaning,
+                                   id.brand, id.family, id.model, id.stepping);
+    const auto model = find_cpu_model(id.name);
+    if (!model.ok())
+        return text + "  " + model.error().message + "\n";
+    std::string line = " ";
+    for (const FeatureRow& row : feature_rows())
+        if (model.value().has(row.id)) {
+            if (line.size() + std::string_view(row.key).size() > 100) {
+                text += line + "\n";
+                line = " ";
+            }
+            line += std::string(" ") + row.key;
+        }
+    return text + line + "\n";
+}
+
+std::string explain_feature(const FeatureRow& row) {
+    static constexpr std::array names{"EAX", "EBX", "ECX", "EDX"};
+    return fmt::format("{} is the processor feature {}: CPUID {:x}h.{} {} bit {}, {}\n", row.key, row.name, row.leaf, row.subleaf,
+                       names[static_cast<unsigned>(row.reg)], row.bit,
+                       row.host ? "computed by the host's own instruction" : "implemented by Vitrine, whatever the host has");
+}
+
+std::string explain_status(int status) {
+    std::string text;
+    for (const machine::EndingRow& row : machine::endings)
+        if (row.status == status)
+            text += fmt::format("status {}: {} ({})\n", status, row.meaning, row.name);
+    for (const auto& [n, meaning] : other_statuses)
+        if (n == status)
+            text += fmt::format("status {}: {}\n", n, meaning);
+    if (status % 2 == 1)
+        text += fmt::format("status {}: the guest's verdict, the value {} written to the --debug-exit port\n", status, status / 2);
+    return text;
+}
+
+} // namespace
+
+std::string devices_text() {
+    std::string text;
+    for (const machine::DeviceRow& row : machine::device_table()) {
+        text += fmt::format("{:<18} {:<4} {}\n", row.name, row.bus, row.meaning);
+        for (const machine::PropertyRow& p : row.properties)
+            text += fmt::format("{:<18}      {}={}: {}\n", "", p.name, p.standard, p.meaning);
+    }
+    return text;
+}
+
+std::string cpus_text() {
+    std::string text;
+    for (const CpuIdentity& id : cpu_identities())
+        text += fmt::format("{:<18} {}{}\n", id.name, id.meaning, &id == cpu_identities().data() ? " (the default)" : "");
+    return text + "Features are added and taken away by name: --cpu NAME,+FEATURE,-FEATURE\n";
+}
+
+Expected<std::string> explain_text(std::string_view what) {
+    if (const machine::DeviceRow* row = machine::find_device(what))
+        return explain_device(*row);
+    for (const CpuIdentity& id : cpu_identities())
+        if (id.name == what)
+            return explain_model(id);
+    for (const FeatureRow& row : feature_rows())
+        if (row.key == what || row.name == what)
+            return explain_feature(row);
+    for (const TopicRow& row : topics)
+        if (name_of(row.topic) == what)
+            return fmt::format("{} is a topic of --trace: {}\n", what, row.meaning);
+    for (const machine::EndingRow& row : machine::endings)
+        if (row.name == what)
+            return fmt::format("{} is an outcome{}: {}\n", what, row.status >= 0 ? fmt::format(" (status {})", row.status) : "",
+                               row.meaning);
+    for (const OptionRow& row : run_options())
+        if (row.name == what)
+            return fmt::format("{} {}: {}\n", row.name, row.value, row.help);
+    int status = 0;
+    const auto [end, error] = std::from_chars(what.data(), what.data() + what.size(), status);
+    if (error == std::errc{} && end == what.data() + what.size() && status >= 0 && status < 256)
+        if (const std::string text = explain_status(status); !text.empty())
+            return text;
+    return Error("explain " + std::string(what) +
+                 ": nothing has that name; ask for a device, a processor model or feature, a topic, an option, an outcome or an exit status");
+}
+
+} // namespace vitrine::app

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reports of a run.
+#include "app/report.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace vitrine::app {
+
+using machine::Ending;
+using machine::EndingKind;
+using machine::row_of;
+
+namespace {
+
+double seconds(u64 nanoseconds) { return static_cast<double>(nanoseconds) / 1e9; }
+
+double mips(const RunReport& r) {
+    return r.host_time == 0 ? 0 : static_cast<double>(r.instructions) * 1e3 / static_cast<double>(r.host_time);
+}
+
+std::string outcome(const RunReport& r) {
+    std::string text(row_of(r.ending.kind).name);
+    if (r.ending.kind == EndingKind::debug_exit)
+        text += fmt::format(" {:#x}", r.ending.verdict);
+    return text;
+}
+
+std::string escaped_xml(std::string_view text) {
+    std::string out;
+    for (const char c : text) {
+        switch (c) {
+        case '&': out += "&amp;"; break;
+        case '<': out += "&lt;"; break;
+        case '>': out += "&gt;"; break;
+        case '"': out += "&quot;"; break;
+        default: out += static_cast<unsigned char>(c) >= 0x20 || c == '\n' || c == '\t' ? c : '?'; break;
+        }
+    }
+    return out;
+}
+
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+} // namespace
+
+bool RunReport::passed() const {
+    return ending.kind == EndingKind::power_off || (ending.kind == EndingKind::debug_exit && ending.verdict == 0);
+}
+
+std::string stats_text(const RunReport& r) {
+    std::string text = fmt::format("outcome             {} (status {})\n"
+                                   "instructions        {}\n"
+                                   "retired             {}\n"
+                                   "virtual seconds     {:.9f}\n"
+                                   "host seconds        {:.3f}\n"
+                                   "million per second  {:.1f}\n",
+                                   outcome(r), r.status, r.instructions, r.retired, seconds(r.virtual_time),
+                                   seconds(r.host_time), mips(r));
+    if (r.hash)
+        text += fmt::format("hash                {}\n", r.hash->text());
+    for (const auto& [name, count] : r.counters)
+        text += fmt::format("count {} {}\n", name, count);
+    return text;
+}
+
+std::string json_text(const RunReport& r) {
+    nlohmann::ordered_json j;
+    j["name"] = r.name;
+    j["outcome"] = row_of(r.ending.kind).name;
+    j["status"] = r.status;
+    if (r.ending.kind == EndingKind::debug_exit)
+        j["verdict"] = r.ending.verdict;
+    j["message"] = ending_text(r.ending);
+    j["instructions"] = r.instructions;
+    j["retired"] = r.retired;
+    j["virtual_seconds"] = seconds(r.virtual_time);
+    j["host_seconds"] = seconds(r.host_time);
+    j["million_instructions_per_second"] = mips(r);
+    if (r.hash)
+        j["hash"] = r.hash->text();
+    j["counters"] = r.counters;
+    return j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string tap_text(const RunReport& r) {
+    std::string text = "TAP version 13\n1..1\n";
+    text += fmt::format("{} 1 - {}\n", r.passed() ? "ok" : "not ok", r.name);
+    if (!r.passed())
+        text += fmt::format("# {} (status {})\n", outcome(r), r.status);
+    return text;
+}
+
+std::string junit_text(const RunReport& r) {
+    const std::string name = escaped_xml(r.name);
+    std::string text = fmt::format("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+                                   "<testsuites tests=\"1\" failures=\"{0}\">\n"
+                                   "<testsuite name=\"vitrine\" tests=\"1\" failures=\"{0}\" time=\"{1:.3f}\">\n"
+                                   "<testcase classname=\"vitrine\" name=\"{2}\" time=\"{1:.3f}\">",
+                                   r.passed() ? 0 : 1, seconds(r.host_time), name);
+    if (!r.passed())
+        text += fmt::format("<failure message=\"{}\">{}</failure>",
+                            escaped_xml(fmt::format("{} (status {})", outcome(r), r.status)),
+                            escaped_xml(ending_text(r.ending)));
+    text += "</testcase>\n</testsuite>\n</testsuites>\n";
+    return text;
+}
+
+std::string ending_text(const Ending& ending) {
+    switch (ending.kind) {
+    case EndingKind::power_off:
+    case EndingKind::debug_exit:
+    case EndingKind::quit:
+    case EndingKind::monitor:
+    case EndingKind::debugger:
+    case EndingKind::none:
+        return {};
+    case EndingKind::instructions:
+    case EndingKind::time:
+    case EndingKind::reset:
+    case EndingKind::panic:
+    case EndingKind::script_over:
+        return ending.text.empty() ? std::string(row_of(ending.kind).meaning) : ending.text;
+    case EndingKind::triple_fault:
+        return "triple fault: " + ending.text;
+    case EndingKind::unimplemented:
+    case EndingKind::halted:
+    case EndingKind::refused:
+        return ending.text.empty() ? std::string(row_of(ending.kind).meaning) : ending.text;
+    }
+    return first_line(ending.text);
+}
+
+} // namespace vitrine::app

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a run ended, for people and for machines: statistics, JSON, TAP, JUnit.
+#pragma once
+
+#include "app/run_options.h"
+#include "machine/ending.h"
+#include "machine/hash128.h"
+
+#include <map>
+#include <string>
+
+namespace vitrine::app {
+
+struct RunReport {
+    std::string name; ///< of the test: the kernel's file name
+    machine::Ending ending;
+    int status = 0;
+    u64 instructions = 0, retired = 0, virtual_time = 0, host_time = 0; ///< times in nanoseconds
+    std::optional<machine::Hash128> hash;
+    std::map<std::string, u64, std::less<>> counters;
+
+    /// Powered off, or a verdict of 0.
+    bool passed() const;
+};
+
+std::string stats_text(const RunReport& report);
+std::string json_text(const RunReport& report); ///< one line
+std::string tap_text(const RunReport& report);
+std::string junit_text(const RunReport& report);
+
+/// One sentence (or, for a triple fault, several lines) for standard error; empty when there is nothing to say.
+std::string ending_text(const machine::Ending& ending);
+
+} // namespace vitrine::app

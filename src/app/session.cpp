@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// A run.
+#include "app/session.h"
+
+#include "host/console.h"
+#include "host/descriptor.h"
+#include "machine/machine.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+
+#include <fcntl.h>
+
+namespace vitrine::app {
+
+namespace {
+
+using machine::Ending;
+using machine::EndingKind;
+using machine::Machine;
+
+/// The outside of one run. Destroyed after the machine, so that the terminal is given back last.
+struct Outside {
+    std::unique_ptr<host::Console> console;
+    std::vector<std::unique_ptr<host::Character>> owned;
+    machine::Streams streams;
+    host::Descriptor trace;
+};
+
+Expected<host::Character*> open_character(const std::string& what, std::string_view option, Outside& outside) {
+    if (what == "none")
+        return static_cast<host::Character*>(nullptr);
+    if (what == "stdio")
+        return &outside.console->serial();
+    auto made = what.starts_with("file:") ? host::open_file(what.substr(5)) : host::open_unix(what.substr(5));
+    if (!made.ok())
+        return Error(std::string(option) + " " + made.error().message, made.error().status);
+    outside.owned.push_back(std::move(made).value());
+    return outside.owned.back().get();
+}
+
+Expected<> open_streams(const RunOptions& o, Outside& outside) {
+    if (std::find(o.serial.begin(), o.serial.end(), "stdio") != o.serial.end())
+        outside.console = std::make_unique<host::Console>(
+            host::Console::Options{.has_serial = true, .always_escapes = o.escapes_without_terminal});
+    for (const std::string& what : o.serial)
+        outside.streams.serial.push_back(TRY(open_character(what, "--serial", outside)));
+    return {};
+}
+
+Expected<std::unique_ptr<Glass>> open_glass(const RunOptions& o, Outside& outside) {
+    auto glass = std::make_unique<Glass>();
+    for (const std::string& topic : o.trace)
+        glass->enable(topic);
+    int fd = 2;
+    if (!o.trace_file.empty()) {
+        outside.trace = host::Descriptor(::open(o.trace_file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+        if (!outside.trace)
+            return Error("--trace-file " + o.trace_file + ": cannot be written: " + std::strerror(errno));
+        fd = outside.trace.get();
+    }
+    if (!o.quiet || !o.trace.empty())
+        glass->set_sink([fd](std::string_view line) {
+            const std::string text = std::string(line) + "\n";
+            (void)host::write_all(fd, {reinterpret_cast<const u8*>(text.data()), text.size()});
+        });
+    return glass;
+}
+
+/// Options whose parts are still being built are refused, never ignored.
+Expected<> refuse_missing(const RunOptions& o) {
+    const std::pair<bool, const char*> missing[] = {
+        {o.monitor.has_value(), "--monitor"},     {o.gdb.has_value(), "--gdb"},   {o.snapshot_at != never, "--snapshot-at"},
+        {!o.restore.empty(), "--restore"},        {!o.record.empty(), "--record"}, {!o.replay.empty(), "--replay"},
+        {!o.config.disks.empty(), "--disk"},
+    };
+    for (const auto& [asked, name] : missing)
+        if (asked)
+            return Error(std::string(name) + " is not wired up yet");
+    return {};
+}
+
+class Run {
+public:
+    Run(const RunOptions& options, Machine& m) : options_(options), machine_(m) {
+        if (options.hash_every != never)
+            next_hash_ = options.hash_every;
+    }
+
+    Ending go() {
+        for (;;) {
+            Ending ending = machine_.run(std::min(options_.stop_at, next_hash_), options_.stop_after);
+            if (ending.kind != EndingKind::instructions)
+                return ending;
+            marks();
+            if (machine_.instructions() >= options_.stop_at)
+                return ending;
+        }
+    }
+
+private:
+    void marks() {
+        const u64 n = machine_.instructions();
+        if (n < next_hash_)
+            return;
+        // PAUSE can pass more than one multiple at once: the last one passed is told.
+        const u64 at = n - n % options_.hash_every;
+        std::fprintf(stderr, "hash %llu %s\n", static_cast<unsigned long long>(at), machine_.hash().text().c_str());
+        next_hash_ = at + options_.hash_every;
+    }
+
+    const RunOptions& options_;
+    Machine& machine_;
+    u64 next_hash_ = never;
+};
+
+} // namespace
+
+Expected<RunReport> run_session(RunOptions options) {
+    TRY(refuse_missing(options));
+    if (options.serial.empty())
+        options.serial.push_back("stdio");
+    options.config.serial_ports = static_cast<unsigned>(options.serial.size());
+    if (options.config.debug_exit)
+        options.config.devices.push_back(
+            {"isa-debug-exit",
+             {{"iobase", std::to_string(*options.config.debug_exit)}, {"iosize", std::to_string(options.config.debug_exit_size)}}});
+
+    RunReport report;
+    report.name = options.config.kernel ? std::filesystem::path(options.config.kernel->name).filename().string() : "run";
+    Outside outside;
+    TRY(open_streams(options, outside));
+    auto glass = TRY(open_glass(options, outside));
+    const std::unique_ptr<Machine> m = TRY(Machine::create(std::move(options.config), outside.streams, std::move(glass)));
+    m->no_reboot = options.no_reboot;
+    m->pace() = machine::Pace(options.pace);
+    TRY(m->power_on());
+
+    report.ending = Run(options, *m).go();
+    report.status = machine::status_of(report.ending);
+    report.instructions = m->instructions();
+    report.retired = m->retired();
+    report.virtual_time = m->now();
+    report.host_time = m->pace().host_elapsed();
+    if (options.stats || options.json)
+        report.hash = m->hash();
+    report.counters = m->glass().counters();
+    return report;
+}
+
+void print_report(const RunOptions& options, const RunReport& report) {
+    if (const std::string text = ending_text(report.ending); !text.empty() && !options.quiet)
+        std::fprintf(stderr, "vitrine: %s\n", text.c_str());
+    if (options.stats)
+        std::fputs(stats_text(report).c_str(), stderr);
+    std::string last;
+    if (options.tap)
+        last += tap_text(report);
+    if (options.json)
+        last += json_text(report) + "\n";
+    // The guest's own last line may have no end.
+    if (!last.empty())
+        std::fprintf(stdout, "\n%s", last.c_str());
+    std::fflush(stdout);
+}
+
+} // namespace vitrine::app

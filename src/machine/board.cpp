@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plugging the board together.
+#include "machine/board.h"
+
+#include "machine/machine.h"
+#include "chipset/spec/acpi_pm.h"
+#include "chipset/spec/hpet.h"
+#include "machine/device_table.h"
+#include "pci/assign.h"
+
+namespace vitrine::machine {
+
+namespace {
+
+constexpr Requester fw_cfg_requester = Requester::function(place::lpc_device << 3);
+
+} // namespace
+
+Board::Board(Machine& m)
+    : machine_(m), dma_(m.space(), m.interrupts()),
+      platform_{m.space().mmio(), m.space().ports(), dma_, m.interrupts(), m.glass()}, root_(platform_),
+      host_bridge_(platform_, root_, {m.space().ram_below_4g(), m.space().ram_above_4g()}),
+      lpc_(platform_, root_, pirq_lines()),
+      hpet_(m.clock(), m.space().mmio(), m.glass(), [&m](unsigned gsi) { return m.interrupts().gsi(gsi); }, m.interrupts(), {}),
+      pit_(m.clock(), m.space().ports(), hpet_.pit_input()),
+      rtc_(m.clock(), m.space().ports(), m.glass(), hpet_.rtc_input(), m.config().rtc),
+      pm_(m.clock(), m.space().ports(), m.glass(), Line([this](bool level) {
+              sci_level_ = level;
+              sci_lines_[sci_gsi_].set(level);
+          }),
+          {.power_off = [&m] { m.request({EndingKind::power_off, 0, {}}); }, .sleep = {}, .wake = {}}),
+      reset_ports_(m.space().ports(), m.glass(),
+                   {.reset = [&m](Reset kind) { m.request_reset(kind); }, .a20 = {}}),
+      i8042_(m.space().ports(), m.glass(), m.interrupts().gsi(1),
+             {.reset = [&m] { m.request_reset(Reset::warm); },
+              .a20 = [this](bool open) { reset_ports_.keyboard_a20(open); }}),
+      fw_cfg_(dma_, fw_cfg_requester, m.glass()) {
+    for (const u8 gsi : {9, 10, 11, 20, 21, 22, 23})
+        sci_lines_[gsi] = m.interrupts().gsi(gsi);
+    root_.bus().attach(host_bridge_, 0);
+    root_.bus().attach(lpc_, place::lpc_device);
+    lpc_.on_pm_base([this](u16 base, bool decoded) {
+        if (decoded)
+            pm_.map_at(base);
+        else
+            pm_.unmap();
+    });
+    lpc_.on_sci([this](u8 gsi) { route_sci(gsi); });
+    rtc_.set_alarm_listener([this] { pm_.rtc_alarm(); });
+    rtc_.set_memory_size(m.space().ram_below_4g(), m.space().ram_above_4g());
+    m.space().ports().map(fw_cfg_.selector(), 0x510);
+    m.space().ports().map(fw_cfg_.dma(), 0x514);
+    for (Device* device : std::initializer_list<Device*>{&root_, &host_bridge_, &lpc_, &hpet_, &pit_, &rtc_, &pm_,
+                                                         &reset_ports_, &i8042_, &fw_cfg_})
+        add(*device);
+}
+
+Board::~Board() = default;
+
+LpcPci::Lines Board::pirq_lines() {
+    LpcPci::Lines lines;
+    for (unsigned n = 0; n < lines.io_apic.size(); ++n)
+        lines.io_apic[n] = machine_.interrupts().gsi(16 + n);
+    for (unsigned n = 0; n < lines.isa.size(); ++n)
+        lines.isa[n] = Line([pic = &machine_.interrupts().pic(), n](bool level) {
+            if (n != 2)
+                pic->set_input(n, level);
+        });
+    return lines;
+}
+
+void Board::route_sci(u8 gsi) {
+    if (gsi == sci_gsi_)
+        return;
+    sci_lines_[sci_gsi_].set(false);
+    sci_gsi_ = gsi;
+    sci_lines_[sci_gsi_].set(sci_level_);
+}
+
+Expected<std::unique_ptr<Board>> Board::create(Machine& machine, const Streams& streams) {
+    std::unique_ptr<Board> board(new Board(machine));
+    TRY(board->plug(streams));
+    return board;
+}
+
+Expected<> Board::plug(const Streams& streams) {
+    const MachineConfig& config = machine_.config();
+    for (unsigned n = 0; n < config.serial_ports; ++n) {
+        host::Character* outside = n < streams.serial.size() ? streams.serial[n] : nullptr;
+        auto uart = std::make_unique<Uart>(machine_.clock(), machine_.space().ports(), "serial" + std::to_string(n),
+                                           place::serial_port[n], machine_.interrupts().gsi(place::serial_irq[n]),
+                                           outside ? static_cast<ByteOutput&>(*outside) : nowhere_);
+        machine_.inputs().plug(std::string(uart->name()), *uart, outside);
+        plug(std::move(uart));
+    }
+    for (const DeviceConfig& device : config.devices)
+        TRY(plug_device(device, *this));
+    return {};
+}
+
+void Board::plug(std::unique_ptr<Device> device) {
+    add(*device);
+    plugged_.push_back(std::move(device));
+}
+
+Expected<> Board::plug_function(std::unique_ptr<pci::Function> function) {
+    if (next_slot_ >= place::first_root_port)
+        return Error("--device: there are no more than " + std::to_string(place::first_root_port - 1) + " slots on bus 0");
+    root_.bus().attach(*function, next_slot_++);
+    plug(std::move(function));
+    return {};
+}
+
+void Board::reset(Reset kind) {
+    for (Device* device : devices_)
+        device->reset(kind);
+}
+
+firmware::Window Board::mmio64() const {
+    // Naturally aligned above all RAM, so that any BAR finds its place.
+    const u64 top = Space::high_start + machine_.space().ram_above_4g();
+    return {align_up(top, place::mmio64_size), place::mmio64_size};
+}
+
+Expected<> Board::set_up_without_firmware() {
+    host_bridge_.set_up_without_firmware(place::ecam, place::ecam_size);
+    lpc_.set_up_without_firmware(place::pm_base);
+    const firmware::Window high = mmio64();
+    pci::AddressSpace space;
+    space.memory_32 = {place::mmio32, place::mmio32_end - 1};
+    space.memory_64 = {high.base, high.end() - 1};
+    space.io = {place::pci_io, 0xffff};
+    TRY(pci::assign(root_, space, lpc_.irq_of_pirq()));
+    return {};
+}
+
+firmware::Board Board::description() const {
+    const MachineConfig& config = machine_.config();
+    firmware::Board board;
+    board.apic_ids.clear();
+    for (unsigned n = 0; n < config.cpus; ++n)
+        board.apic_ids.push_back(n);
+    const CpuModel& model = machine_.model();
+    board.processor = {.brand = model.identity->brand,
+                       .leaf1_eax = model.signature,
+                       .leaf1_edx = model.cpuid(1, 0, {}).edx,
+                       .megahertz = 1000,
+                       .physical_address_bits = static_cast<u8>(model.physical_bits)};
+    board.io_apic_id = machine_.interrupts().io_apic().id();
+    board.ecam = {place::ecam, place::ecam_size};
+    board.mmio32 = {place::mmio32, place::mmio32_end - place::mmio32};
+    board.mmio64 = mmio64();
+    board.hpet_address = static_cast<u32>(hpet::default_base);
+    board.hpet_id = static_cast<u32>(hpet::capabilities_value);
+    board.pm_base = place::pm_base;
+    board.gpe0_block = place::pm_base + acpi_pm::gpe0_status;
+    board.gpe0_length = acpi_pm::gpe0_bytes;
+    board.sci_irq = acpi_pm::sci_interrupt;
+    board.smi_command = acpi_pm::apm_control_port;
+    board.acpi_enable = acpi_pm::acpi_enable_command;
+    board.acpi_disable = acpi_pm::acpi_disable_command;
+    board.s5_sleep_type = pm_.sleep_types().s5;
+    board.serial.clear();
+    for (unsigned n = 0; n < config.serial_ports; ++n)
+        board.serial.push_back({place::serial_port[n], place::serial_irq[n]});
+    board.fixed_mmio = {{"chipset", {0xfed1'c000, 0x4000}}};
+    return board;
+}
+
+} // namespace vitrine::machine

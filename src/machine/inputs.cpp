@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// Inputs from outside: gathering, delivering, waiting.
+#include "machine/inputs.h"
+
+#include <algorithm>
+
+namespace vitrine::machine {
+
+namespace {
+
+constexpr std::size_t read_ahead = 4096;
+
+} // namespace
+
+void Inputs::plug(std::string name, ByteSink& sink, host::Character* source) {
+    ports_.push_back({std::move(name), &sink, source, {}});
+}
+
+void Inputs::gather(Port& port) {
+    if (!port.source || port.waiting.size() >= read_ahead)
+        return;
+    u8 buffer[256];
+    const std::size_t n = port.source->take(buffer);
+    port.waiting.insert(port.waiting.end(), buffer, buffer + n);
+}
+
+void Inputs::give(u64 now, u32 port, std::span<const u8> bytes) {
+    ports_[port].sink->receive(bytes);
+    if (listener_)
+        listener_->delivered({now, port, {bytes.begin(), bytes.end()}});
+}
+
+void Inputs::deliver(u64 now) {
+    if (script_) {
+        while (script_->next_instant() <= now) {
+            const Input input = script_->take();
+            if (input.port < ports_.size())
+                give(now, input.port, input.bytes);
+        }
+    }
+    if (now < next_poll_)
+        return;
+    next_poll_ = now + interval;
+    if (script_) {
+        // What is typed during a replay is no input, but may be a wish.
+        for (Port& port : ports_) {
+            gather(port);
+            port.waiting.clear();
+        }
+        return;
+    }
+    for (u32 n = 0; n < ports_.size(); ++n) {
+        Port& port = ports_[n];
+        gather(port);
+        const std::size_t some = std::min(port.waiting.size(), port.sink->room());
+        if (some == 0)
+            continue;
+        give(now, n, std::span(port.waiting).first(some));
+        port.waiting.erase(port.waiting.begin(), port.waiting.begin() + static_cast<long>(some));
+    }
+}
+
+bool Inputs::open() const {
+    return std::any_of(ports_.begin(), ports_.end(),
+                       [](const Port& p) { return !p.waiting.empty() || (p.source && p.source->open()); }) ||
+           std::any_of(watched_.begin(), watched_.end(), [](const host::Character* c) { return c->open(); });
+}
+
+bool Inputs::interactive() const {
+    return std::any_of(ports_.begin(), ports_.end(), [](const Port& p) { return p.source && p.source->interactive(); }) ||
+           std::any_of(watched_.begin(), watched_.end(), [](const host::Character* c) { return c->interactive(); });
+}
+
+u64 Inputs::idle(u64 now, u64 until, Pace& pace) {
+    std::vector<int> descriptors;
+    if (!script_) {
+        // What waits already is delivered at the next instant at which the machine looks.
+        for (Port& port : ports_) {
+            gather(port);
+            if (!port.waiting.empty() && port.sink->room() > 0)
+                return std::min(until, std::max(next_poll_, now + 1));
+        }
+        for (const Port& port : ports_)
+            if (port.source && port.waiting.empty() && port.source->waits_on() >= 0)
+                descriptors.push_back(port.source->waits_on());
+    }
+    for (const host::Character* source : watched_)
+        if (source->waits_on() >= 0)
+            descriptors.push_back(source->waits_on());
+    const u64 reached = pace.idle(now, until, interactive(), descriptors);
+    if (reached < until)
+        next_poll_ = std::min(next_poll_, reached);
+    return reached;
+}
+
+host::Wish Inputs::wish() {
+    for (const Port& port : ports_)
+        if (port.source)
+            if (const host::Wish w = port.source->wish(); w != host::Wish::none)
+                return w;
+    for (host::Character* source : watched_)
+        if (const host::Wish w = source->wish(); w != host::Wish::none)
+            return w;
+    return host::Wish::none;
+}
+
+const Error* Inputs::refused() const {
+    for (const Port& port : ports_)
+        if (port.source && port.source->refused())
+            return port.source->refused();
+    return nullptr;
+}
+
+} // namespace vitrine::machine

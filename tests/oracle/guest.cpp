@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// Page tables for the case's addresses, and exceptions taken through the seam that a monitor would use.
+#include "guest.h"
+
+namespace vitrine::oracle {
+
+namespace {
+
+// Physical addresses.
+constexpr u64 tables = 0x400000, data_at = 0x500000, code_at = 0x600000;
+
+constexpr u64 present = 1, writable = 2, user = 4, accessed_dirty = 0x60, no_execute = 1ull << 63;
+
+} // namespace
+
+Guest::Guest() : owner_(std::make_unique<BareMachine>("max")), machine_(*owner_) {
+    BareMachine& m = machine_;
+    // PML4, PDPT, page directory; a page table each for data and code.
+    const u64 pml4 = tables, pdpt = tables + 0x1000, pd = tables + 0x2000, data_table = tables + 0x3000, code_table = tables + 0x4000;
+    const u64 link = present | writable | user | accessed_dirty;
+    m.write<u64>(pml4, pdpt | link);
+    m.write<u64>(pdpt, pd | link);
+    m.write<u64>(pd + 8 * (data_page >> 21), data_table | link);
+    m.write<u64>(pd + 8 * (code_page >> 21), code_table | link);
+    const auto map = [&](u64 table, u64 linear, u64 physical, u64 rights) {
+        m.write<u64>(table + 8 * (linear >> 12 & 511), physical | present | user | accessed_dirty | rights);
+    };
+    for (unsigned n = 0; n < data_size / 4096; ++n)
+        map(data_table, data_page + 4096 * n, data_at + 4096 * n, writable | no_execute);
+    map(data_table, read_only_page, data_at + data_size, no_execute);
+    map(code_table, code_page, code_at, writable);
+    m.long_mode(3);
+    m.cpu.cr3 = pml4;
+    m.cpu.cr0 |= cr0::am;
+    m.cpu.cr4 |= cr4::fsgsbase;
+    m.cpu.mode_changed();
+    m.cpu.interceptor = this;
+    m.cpu.intercepts = bit(static_cast<unsigned>(Intercept::exception));
+}
+
+bool Guest::event(Cpu& cpu, const Event& event) {
+    happened_ = true;
+    event_ = event;
+    cpu.interrupt_slice();
+    return true;
+}
+
+void Guest::put_registers(const Registers& g) {
+    Cpu& cpu = machine_.cpu;
+    std::copy(g.gpr.begin(), g.gpr.end(), cpu.gpr.begin());
+    cpu.rip = g.rip;
+    cpu.set_rflags(g.rflags);
+    cpu.segments[fs].base = g.fs_base;
+    cpu.segments[gs].base = g.gs_base;
+    cpu.drop_x87();
+    cpu.fpu.zmm = g.zmm;
+    cpu.fpu.k = g.k;
+    cpu.fpu.mxcsr = g.mxcsr;
+    cpu.fpu.x87.fill(0);
+    std::memcpy(cpu.fpu.x87.data(), g.x87.data(), 5);
+    for (unsigned n = 0; n < 8; ++n)
+        std::memcpy(cpu.fpu.x87.data() + 32 + 16 * n, g.x87.data() + 32 + 16 * n, 10);
+    cpu.fpu.fip = g.fip;
+    cpu.fpu.fdp = g.fdp;
+    cpu.fpu.fop = g.fop;
+    cpu.mode_changed();
+}
+
+void Guest::take_registers(Registers& g) {
+    Cpu& cpu = machine_.cpu;
+    std::copy(cpu.gpr.begin(), cpu.gpr.begin() + 16, g.gpr.begin());
+    g.rip = cpu.rip;
+    g.rflags = cpu.rflags();
+    g.fs_base = cpu.segments[fs].base;
+    g.gs_base = cpu.segments[gs].base;
+    g.zmm = cpu.fpu.zmm;
+    g.k = cpu.fpu.k;
+    g.mxcsr = cpu.fpu.mxcsr;
+    g.x87 = cpu.fpu.x87;
+    g.fip = cpu.fpu.fip;
+    g.fdp = cpu.fpu.fdp;
+    g.fop = cpu.fpu.fop;
+}
+
+bool Guest::run(const Case& c, Side& out, std::string& why) {
+    Cpu& cpu = machine_.cpu;
+    std::memcpy(at(data_at), c.memory.data(), memory_size);
+    std::array<u8, 64> code;
+    code.fill(0xcc);
+    std::memcpy(code.data() + (c.address - code_page), c.bytes.data(), c.length);
+    machine_.put(code_at, code);
+    put_registers(c.registers);
+    happened_ = false;
+    const bool repeats = c.info.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE);
+    for (unsigned n = 0;; ++n) {
+        if (machine_.run(1) == RunEnd::stopped) {
+            why = cpu.stop_reason().text;
+            return false;
+        }
+        if (happened_ || !repeats || cpu.rip != c.address || n == 1000)
+            break;
+    }
+    take_registers(out.registers);
+    out.ending = {};
+    if (happened_) {
+        out.ending.fault = true;
+        out.ending.vector = static_cast<u8>(event_.vector);
+        out.ending.error = event_.has_error ? event_.error : 0;
+        out.ending.cr2 = event_.vector == Vector::pf ? event_.cr2 : 0;
+        if (event_.kind != EventKind::hardware_exception)
+            out.registers.rip += event_.instruction_length;
+    }
+    std::memcpy(out.memory.data(), at(data_at), memory_size);
+    return true;
+}
+
+} // namespace vitrine::oracle

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// The interpreter's side: a bare processor in 64-bit mode at CPL 3, with the pages of case.h.
+#pragma once
+
+#include "case.h"
+
+#include "x86/bare_machine.h"
+
+namespace vitrine::oracle {
+
+class Guest final : public Interceptor {
+public:
+    Guest();
+
+    /// False when the instruction is not implemented; `why` then says it.
+    bool run(const Case& c, Side& out, std::string& why);
+
+    const CpuModel& model() const { return machine_.model; }
+
+private:
+    Outcome instruction(Cpu&, Intercept, const Instruction&, u64) override { return Outcome::next; }
+
+    bool event(Cpu& cpu, const Event& event) override;
+
+    bool boundary(Cpu&, Intercept, u64) override { return false; }
+
+    u8* at(u64 physical) { return machine_.space->host(Physical{physical}); }
+
+    void put_registers(const Registers& g);
+    void take_registers(Registers& g);
+
+    std::unique_ptr<BareMachine> owner_;
+    BareMachine& machine_;
+    bool happened_ = false;
+    Event event_;
+};
+
+} // namespace vitrine::oracle

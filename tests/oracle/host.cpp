@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+// Entry and exit stubs around the one instruction, and the signal handler for what it raises. The exit stub is also where the
+// handler sends a faulting instruction: registers are taken in one way only.
+#include "host.h"
+
+#include "base/error.h"
+
+#include <asmjit/x86.h>
+
+#include <algorithm>
+#include <cpuid.h>
+#include <csignal>
+#include <cstddef>
+#include <cstring>
+#include <immintrin.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+namespace vitrine::oracle {
+
+namespace {
+
+namespace x = asmjit::x86;
+
+constexpr unsigned xsave_bytes = 4096;
+
+/// What the stubs read and write; the code follows in the same mapping, so that everything is RIP-relative.
+struct Area {
+    alignas(64) u8 in_state[xsave_bytes];
+    alignas(64) u8 out_state[xsave_bytes];
+    u64 in_gpr[16], out_gpr[16];
+    u64 in_flags, out_flags;
+    u64 in_fs, in_gs, out_fs, out_gs;
+    u64 host_rsp, host_fs;
+    u64 entry;
+    u32 mxcsr;
+    // The handler's.
+    u64 exit;
+    volatile u64 running;
+    u64 trap, error, address, rip;
+};
+
+constexpr u64 area_bytes = align_up(sizeof(Area), 4096), stub_bytes = 4096;
+
+/// The signal handler has no other way to find it.
+Area* area;
+
+void on_fault(int signal, siginfo_t*, void* context) {
+    // First of all the host's own thread pointer, and no alignment checks.
+    u64 fs;
+    asm volatile("pushfq\n\tandl $~0x40400, (%%rsp)\n\tpopfq\n\trdfsbase %0\n\twrfsbase %1" : "=&r"(fs) : "r"(area->host_fs) : "cc", "memory");
+    auto& g = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
+    if (!area->running) {
+        std::signal(signal, SIG_DFL);
+        return;
+    }
+    area->running = 0;
+    area->trap = static_cast<u64>(g[REG_TRAPNO]);
+    area->error = static_cast<u64>(g[REG_ERR]);
+    area->address = static_cast<u64>(g[REG_CR2]);
+    area->rip = static_cast<u64>(g[REG_RIP]);
+    g[REG_RIP] = static_cast<long long>(area->exit);
+    asm volatile("wrfsbase %0" : : "r"(fs));
+}
+
+x::Mem at(const asmjit::Label& base, std::size_t offset, u32 size = 8) {
+    x::Mem m = x::ptr(base, static_cast<i32>(offset));
+    m.setSize(size);
+    return m;
+}
+
+} // namespace
+
+Host::Host() {
+    VERIFY(!area);
+    unsigned a, b, c, d;
+    __cpuid(0, a, b, c, d);
+    intel_ = b == 0x756e6547; // "Genu"
+    __cpuid_count(13, 0, a, b, c, d);
+    mask_ = a & 0xe7;
+    if ((mask_ & 0xe0) != 0xe0)
+        mask_ &= 7;
+    for (const unsigned component : {2u, 5u, 6u, 7u})
+        if (mask_ >> component & 1) {
+            __cpuid_count(13, component, a, b, c, d);
+            offset_[component] = b;
+            VERIFY(a + b <= xsave_bytes);
+        }
+    void* p = mmap(nullptr, area_bytes + stub_bytes, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    VERIFY(p != MAP_FAILED);
+    area = static_cast<Area*>(p);
+    std::memset(p, 0, area_bytes);
+    area->mxcsr = 0x1f80;
+
+    const auto fixed = [](u64 where, u64 size, int protection, int file, off_t offset) {
+        void* q = mmap(reinterpret_cast<void*>(where), size, protection, MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_POPULATE, file, offset);
+        VERIFY(q == reinterpret_cast<void*>(where));
+        return static_cast<u8*>(q);
+    };
+    const int file = memfd_create("oracle", MFD_CLOEXEC);
+    VERIFY(file >= 0 && ftruncate(file, data_size + 2 * 4096) == 0);
+    data_ = fixed(data_page, data_size, PROT_READ | PROT_WRITE, file, 0);
+    read_only_ = static_cast<u8*>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file, data_size));
+    VERIFY(read_only_ != MAP_FAILED);
+    read_only_[0] = 1;
+    fixed(read_only_page, 4096, PROT_READ, file, data_size);
+    code_ = fixed(code_page, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, file, data_size + 4096);
+    close(file);
+    build_stubs();
+
+    static u8 stack[1 << 17];
+    stack_t alternative{};
+    alternative.ss_sp = stack;
+    alternative.ss_size = sizeof stack;
+    VERIFY(sigaltstack(&alternative, nullptr) == 0);
+    struct sigaction action {};
+    action.sa_sigaction = on_fault;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+    for (const int s : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP})
+        VERIFY(sigaction(s, &action, nullptr) == 0);
+}
+
+Host::~Host() {
+    for (const int s : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP})
+        std::signal(s, SIG_DFL);
+    munmap(data_, data_size);
+    munmap(read_only_, 4096);
+    munmap(reinterpret_cast<void*>(read_only_page), 4096);
+    munmap(code_, 4096);
+    munmap(area, area_bytes + stub_bytes);
+    area = nullptr;
+}
+
+void Host::build_stubs() {
+    asmjit::CodeHolder code;
+    code.init(asmjit::Environment::host(), reinterpret_cast<u64>(area));
+    x::Assembler a(&code);
+    const asmjit::Label base = a.newLabel(), exit = a.newLabel();
+    a.bind(base);
+    for (u64 n = 0; n < area_bytes; n += 8)
+        a.embedUInt64(0);
+    const x::Gp saved[] = {x::rbx, x::rbp, x::r12, x::r13, x::r14, x::r15};
+    const auto gpr = [](unsigned n) { return x::gpq(n); };
+    // Entry, at area_bytes.
+    for (const x::Gp& r : saved)
+        a.push(r);
+    a.mov(at(base, offsetof(Area, host_rsp)), x::rsp);
+    a.rdfsbase(x::rax);
+    a.mov(at(base, offsetof(Area, host_fs)), x::rax);
+    a.mov(x::rax, at(base, offsetof(Area, in_fs)));
+    a.wrfsbase(x::rax);
+    a.mov(x::rax, at(base, offsetof(Area, in_gs)));
+    a.wrgsbase(x::rax);
+    a.mov(x::eax, static_cast<u32>(mask_));
+    a.xor_(x::edx, x::edx);
+    a.xrstor64(at(base, offsetof(Area, in_state), 0));
+    a.push(at(base, offsetof(Area, in_flags)));
+    a.popfq();
+    for (unsigned n = 0; n < 16; ++n)
+        a.mov(gpr(n), at(base, offsetof(Area, in_gpr) + 8 * n));
+    a.jmp(at(base, offsetof(Area, entry)));
+    // Exit: nothing is touched before it is stored.
+    a.bind(exit);
+    for (unsigned n = 0; n < 16; ++n)
+        a.mov(at(base, offsetof(Area, out_gpr) + 8 * n), gpr(n));
+    a.mov(x::rsp, at(base, offsetof(Area, host_rsp)));
+    a.pushfq();
+    a.pop(at(base, offsetof(Area, out_flags)));
+    a.push(2);
+    a.popfq();
+    a.rdfsbase(x::rax);
+    a.mov(at(base, offsetof(Area, out_fs)), x::rax);
+    a.rdgsbase(x::rax);
+    a.mov(at(base, offsetof(Area, out_gs)), x::rax);
+    a.mov(x::rax, at(base, offsetof(Area, host_fs)));
+    a.wrfsbase(x::rax);
+    a.mov(x::eax, static_cast<u32>(mask_));
+    a.xor_(x::edx, x::edx);
+    a.xsave64(at(base, offsetof(Area, out_state), 0));
+    a.fninit();
+    a.ldmxcsr(at(base, offsetof(Area, mxcsr), 4));
+    a.vzeroupper();
+    for (unsigned n = std::size(saved); n-- > 0;)
+        a.pop(saved[n]);
+    a.ret();
+    VERIFY(code.flatten() == asmjit::kErrorOk && code.resolveUnresolvedLinks() == asmjit::kErrorOk);
+    VERIFY(code.codeSize() <= area_bytes + stub_bytes);
+    const auto& buffer = code.sectionById(0)->buffer();
+    std::memcpy(reinterpret_cast<u8*>(area) + area_bytes, buffer.data() + area_bytes, buffer.size() - area_bytes);
+    area->exit = reinterpret_cast<u64>(area) + code.labelOffset(exit);
+}
+
+void Host::put_registers(const Registers& g) {
+    std::copy(g.gpr.begin(), g.gpr.end(), area->in_gpr);
+    area->in_flags = g.rflags;
+    area->in_fs = g.fs_base;
+    area->in_gs = g.gs_base;
+    area->entry = g.rip;
+    u8* const s = area->in_state;
+    std::memcpy(s, g.x87.data(), 5);
+    s[5] = 0;
+    std::memcpy(s + 6, &g.fop, 2);
+    std::memcpy(s + 8, &g.fip, 8);
+    std::memcpy(s + 16, &g.fdp, 8);
+    std::memcpy(s + 24, &g.mxcsr, 4);
+    std::memcpy(s + 32, g.x87.data() + 32, 128);
+    for (unsigned n = 0; n < 16; ++n) {
+        std::memcpy(s + 160 + 16 * n, g.zmm[n].data(), 16);
+        std::memcpy(s + offset_[2] + 16 * n, g.zmm[n].data() + 16, 16);
+        if (avx512()) {
+            std::memcpy(s + offset_[6] + 32 * n, g.zmm[n].data() + 32, 32);
+            std::memcpy(s + offset_[7] + 64 * n, g.zmm[16 + n].data(), 64);
+        }
+    }
+    if (avx512())
+        std::memcpy(s + offset_[5], g.k.data(), 64);
+    std::memset(s + 512, 0, 64);
+    std::memcpy(s + 512, &mask_, 8);
+}
+
+void Host::take_registers(Registers& g) const {
+    std::copy(std::begin(area->out_gpr), std::end(area->out_gpr), g.gpr.begin());
+    g.rflags = area->out_flags & ~0x10000ull; // RF comes from the signal
+    g.fs_base = area->out_fs;
+    g.gs_base = area->out_gs;
+    const u8* const s = area->out_state;
+    u64 present;
+    std::memcpy(&present, s + 512, 8);
+    g.x87.fill(0);
+    g.fop = 0;
+    g.fip = g.fdp = 0;
+    if (present & 1) {
+        std::memcpy(g.x87.data(), s, 5);
+        for (unsigned n = 0; n < 8; ++n)
+            std::memcpy(g.x87.data() + 32 + 16 * n, s + 32 + 16 * n, 10);
+        std::memcpy(&g.fop, s + 6, 2);
+        std::memcpy(&g.fip, s + 8, 8);
+        std::memcpy(&g.fdp, s + 16, 8);
+    } else {
+        g.x87[0] = 0x7f;
+        g.x87[1] = 0x03;
+    }
+    std::memcpy(&g.mxcsr, s + 24, 4);
+    const auto take = [&](unsigned component, u8* to, unsigned from, unsigned size) {
+        if (present >> component & 1)
+            std::memcpy(to, s + from, size);
+        else
+            std::memset(to, 0, size);
+    };
+    for (unsigned n = 0; n < 16; ++n) {
+        take(1, g.zmm[n].data(), 160 + 16 * n, 16);
+        take(2, g.zmm[n].data() + 16, offset_[2] + 16 * n, 16);
+        if (avx512()) {
+            take(6, g.zmm[n].data() + 32, offset_[6] + 32 * n, 32);
+            take(7, g.zmm[16 + n].data(), offset_[7] + 64 * n, 64);
+        }
+    }
+    if (avx512())
+        take(5, reinterpret_cast<u8*>(g.k.data()), offset_[5], 64);
+}
+
+void Host::run(const Case& c, Side& out) {
+    std::memcpy(data_, c.memory.data(), data_size);
+    std::memcpy(read_only_, c.memory.data() + data_size, 4096);
+    std::memset(code_, 0xcc, 64);
+    u8* to = code_ + (c.address - code_page);
+    std::memcpy(to, c.bytes.data(), c.length);
+    to += c.length;
+    to[0] = 0xff; // jmp [rip]
+    to[1] = 0x25;
+    std::memset(to + 2, 0, 4);
+    std::memcpy(to + 6, &area->exit, 8);
+    put_registers(c.registers);
+    out.registers = c.registers;
+    area->running = 1;
+    reinterpret_cast<void (*)()>(reinterpret_cast<u8*>(area) + area_bytes)();
+    const bool trapped = !area->running;
+    area->running = 0;
+    take_registers(out.registers);
+    out.ending = {};
+    out.registers.rip = c.address + c.length;
+    if (trapped) {
+        out.registers.rip = area->rip;
+        constexpr u64 bp = 3;
+        if (area->rip == c.address || (area->trap <= bp && area->rip == c.address + c.length)) {
+            out.ending.fault = true;
+            out.ending.vector = static_cast<u8>(area->trap);
+            out.ending.error = static_cast<u32>(area->error);
+            if (area->trap == 14) {
+                out.ending.cr2 = area->address;
+                // Linux claims for addresses that no program can have that the page is present.
+                if (area->address >= 0x7fff'ffff'f000)
+                    out.ending.error &= ~1u;
+            }
+        } else if (area->trap == bp) {
+            --out.registers.rip; // a branch that reached the INT3s around
+        } // else a branch to where nothing can be fetched: done, and RIP says where to
+    }
+    std::memcpy(out.memory.data(), data_, data_size);
+    std::memcpy(out.memory.data() + data_size, read_only_, 4096);
+}
+
+} // namespace vitrine::oracle

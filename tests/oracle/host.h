@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// The host's processor as oracle: loads registers, executes the one instruction, and takes everything back.
+#pragma once
+
+#include "case.h"
+
+#include <memory>
+#include <string>
+
+namespace vitrine::oracle {
+
+/// Only one of these may live in a process: it owns the signal handlers and the fixed addresses of case.h.
+class Host {
+public:
+    Host();
+    ~Host();
+    Host(const Host&) = delete;
+    Host& operator=(const Host&) = delete;
+
+    void run(const Case& c, Side& out);
+
+    bool intel() const { return intel_; }
+
+    bool avx512() const { return mask_ & 0xe0; }
+
+private:
+    void build_stubs();
+    void put_registers(const Registers& g);
+    void take_registers(Registers& g) const;
+
+    u64 mask_ = 0; ///< state components that take part
+    unsigned offset_[8]{}; ///< of the components in the host's own layout
+    bool intel_ = false;
+    u8* code_ = nullptr;
+    u8* data_ = nullptr;
+    u8* read_only_ = nullptr; ///< writable alias of the read-only page
+};
+
+} // namespace vitrine::oracle
