@@ -23,8 +23,6 @@ Privilege Cpu::privilege() const {
     return (cr4 & cr4::smap) && (flags & rflags::ac) ? Privilege::supervisor_ac : Privilege::supervisor;
 }
 
-bool Cpu::canonical(u64 a) const { return !mode64() || sign_extend(a, cr4 & cr4::la57 ? 57 : 48) == a; }
-
 /// #GP(0), or #SS(0) for the stack segment, for an address that 64-bit mode cannot have.
 Fault Cpu::not_canonical() {
     const bool stack = stack_access_ || (current_ && current_->segment == ss);

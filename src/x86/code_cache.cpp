@@ -97,7 +97,8 @@ void CodeCache::remember(Block& b) {
         code.straddlers.push_back(page);
         space_.set_code_page(second, true);
     }
-    slots_[slot(b.start, b.mode)] = {b.start.value, b.mode, &b};
+    const u8* first = space_.host(b.start);
+    slots_[slot(first, b.mode)] = {first, b.mode, &b};
     ++blocks_;
 }
 
@@ -112,7 +113,7 @@ void CodeCache::written(Physical p, u64 length) {
 }
 
 void CodeCache::drop(std::unique_ptr<Block> block) {
-    Slot& s = slots_[slot(block->start, block->mode)];
+    Slot& s = slots_[slot(space_.host(block->start), block->mode)];
     if (s.block == block.get())
         s = Slot{};
     if (block.get() == executing_)

@@ -29,10 +29,10 @@ public:
     void attach(Cpu& cpu) { cpus_.push_back(&cpu); }
     void detach(Cpu& cpu) { std::erase(cpus_, &cpu); }
 
-    /// The valid block that starts at `start`; null when it must be built.
-    Block* find(Physical start, u32 mode) {
-        Slot& s = slots_[slot(start, mode)];
-        return s.block && s.start == start.value && s.mode == mode ? s.block : nullptr;
+    /// The valid block whose first byte lies at `start` in host memory; null when it must be built.
+    Block* find(const u8* start, u32 mode) {
+        const Slot& s = slots_[slot(start, mode)];
+        return s.start == start && s.mode == mode ? s.block : nullptr;
     }
 
     /// Decodes the block at `start`. `bytes` is the rest of its page in host memory; `tail` (may be null) are the first bytes of the next
@@ -66,7 +66,7 @@ public:
 
 private:
     struct Slot {
-        u64 start = ~0ull;
+        const u8* start = nullptr;
         u32 mode = 0;
         Block* block = nullptr;
     };
@@ -77,8 +77,9 @@ private:
     };
     static constexpr unsigned slots = 1 << 17;
 
-    static unsigned slot(Physical start, u32 mode) {
-        return static_cast<unsigned>((start.value ^ (start.value >> 17) ^ mode * 0x9e5u) & (slots - 1));
+    static unsigned slot(const u8* start, u32 mode) {
+        const u64 a = reinterpret_cast<u64>(start);
+        return static_cast<unsigned>((a ^ (a >> 17) ^ mode * 0x9e5u) & (slots - 1));
     }
     static u64 granule_mask(u64 from, u64 to);
 

@@ -98,7 +98,8 @@ void Cpu::mode_changed() {
     m.osxsave = cr4 & cr4::osxsave;
     m.xcr0 = static_cast<u8>(((xcr0 & 6) == 6) | ((xcr0 & 0xe6) == 0xe6) << 1);
     mode_key_ = m.key();
-    rip_mask_ = m.bits == 64 ? ~0ull : m.bits == 32 ? 0xffff'ffff : 0xffff'ffff;
+    rip_mask_ = m.bits == 64 ? ~0ull : 0xffff'ffff;
+    canonical_shift_ = m.bits != 64 ? 0 : cr4 & cr4::la57 ? 7 : 16;
     for (unsigned i = 0; i < segment_count; ++i)
         segment_base_[i] = m.bits == 64 && i != fs && i != gs ? 0 : segments[i].base;
     paging_changed();
@@ -121,6 +122,7 @@ void Cpu::paging_changed() {
 void Cpu::privilege_changed() {
     alignment_checked_ = cpl == 3 && (cr0 & cr0::am) && (flags & rflags::ac);
     table_ = alignment_checked_ ? no_table_.get() : tlb_.table(privilege());
+    tags_ = table_->all_tags();
 }
 
 // ---- the run loop ---------------------------------------------------------------------------------------------------
@@ -128,6 +130,7 @@ void Cpu::privilege_changed() {
 RunEnd Cpu::finish(RunEnd why, u64& used) {
     used = elapsed();
     clock_.set_runner(nullptr);
+    code_.executing(nullptr);
     block_first_ = current_ = run_end_ = nullptr;
     slice_used_ = extra_ = 0;
     if (x87_in_host)
@@ -145,21 +148,25 @@ RunEnd Cpu::run(u64 budget, u64& used) {
             return finish(RunEnd::stopped, used);
         if (attention_ && !attend())
             return finish(stop_.kind != StopKind::none ? RunEnd::stopped : RunEnd::idle, used);
-        if (slice_used_ >= slice_budget_ || cut_)
-            return finish(RunEnd::budget, used);
         if (yield_)
             return finish(RunEnd::yield, used);
+        if (slice_used_ >= slice_budget_ || cut_)
+            return finish(RunEnd::budget, used);
         code_.collect();
-        const Faultable<Block*> block = fetch();
-        if (!block.ok()) {
+        const Faultable<Block*> fetched = fetch();
+        if (!fetched.ok()) {
             ++slice_used_;
             deliver(pending);
             continue;
         }
-        if (stepping_)
-            step(*block.value());
-        else
-            execute(*block.value(), slice_budget_ - slice_used_);
+        Block* block = fetched.value();
+        if (stepping_) {
+            step(*block);
+            continue;
+        }
+        do {
+            (void)execute(*block, slice_budget_ - slice_used_);
+        } while (!attention_ && !cut_ && slice_used_ < slice_budget_ && (block = known_block()));
     }
 }
 
@@ -173,37 +180,39 @@ Outcome Cpu::execute(Block& block, u64 count) {
     code_.executing(&block);
     Outcome outcome = Outcome::next;
     for (;;) {
-        outcome = insn->handler(*this, *insn);
-        if (outcome.kind() != Outcome::next) [[unlikely]]
-            break;
-        if (insn + 1 >= run_end_)
+        outcome = insn->handler(*this, *insn); // runs on through the block as far as its handlers chain
+        insn = current_;
+        if (outcome.kind() != Outcome::next || insn + 1 >= run_end_)
             break;
         current_ = ++insn;
     }
-    code_.executing(nullptr);
     // Time: every instruction that was begun costs one nanosecond, but one that stops the machine.
-    slice_used_ += static_cast<u64>(insn - block_first_) + extra_ + (outcome == Outcome::stop ? 0 : 1);
-    retired += static_cast<u64>(insn - block_first_);
-    block_first_ = current_ = nullptr;
+    const u64 before = static_cast<u64>(insn - block_first_);
+    slice_used_ += before + extra_ + 1;
+    retired += before + 1;
     extra_ = 0;
+    block_first_ = current_ = nullptr;
+    if (outcome == Outcome::branch) [[likely]]
+        return outcome;
+    rip = here + insn->offset;
     switch (outcome.kind()) {
     case Outcome::next:
-    case Outcome::end:
-        rip = mask_rip(here + insn->offset + insn->length);
-        ++retired;
-        break;
-    case Outcome::branch: ++retired; break;
+    case Outcome::end: rip = mask_rip(rip + insn->length); break;
+    case Outcome::branch: break;
     case Outcome::fault:
-        rip = here + insn->offset;
+        --retired;
         deliver(pending);
         break;
     case Outcome::repeat:
+        --retired;
         // Events between iterations save RF = 1, so that a code breakpoint on the instruction does not come again.
         flags |= rflags::rf;
         attention_ = true;
-        rip = here + insn->offset;
         break;
-    case Outcome::stop: rip = here + insn->offset; break;
+    case Outcome::stop:
+        --retired;
+        --slice_used_;
+        break;
     }
     return outcome;
 }
@@ -233,19 +242,27 @@ void Cpu::step(Block& block) {
     events_changed();
 }
 
+/// The block at rip, if it is known and the TLB says that it may run; null: fetch_slow() finds out.
+inline Block* Cpu::known_block() {
+    u64 linear = rip;
+    if (!mode64()) [[unlikely]] {
+        if (rip > segments[cs].limit)
+            return nullptr;
+        linear = (segment_base_[cs] + rip) & 0xffff'ffff;
+    }
+    const TlbTags& tags = tags_[TlbTable::index(linear)];
+    if (tags.exec != (linear & ~0xfffull)) [[unlikely]]
+        return nullptr;
+    Block* b = code_.find(reinterpret_cast<const u8*>(linear + tags.addend), mode_key_);
+    return b && b->second_page.value == ~0ull ? b : nullptr;
+}
+
 Faultable<Block*> Cpu::fetch() {
-    const u64 linear = mode64() ? rip : (segment_base_[cs] + rip) & 0xffff'ffff;
+    if (Block* b = known_block()) [[likely]]
+        return b;
     if (!mode64() && rip > segments[cs].limit)
         return gp();
-    const TlbTags& tags = table_->tags(linear);
-    if (tags.exec == (linear & ~0xfffull)) [[likely]] {
-        const Physical start = space_.physical_of(static_cast<u64>(reinterpret_cast<u8*>(linear + tags.addend) - space_.ram()));
-        if (Block* b = code_.find(start, mode_key_)) [[likely]] {
-            if (b->second_page.value == ~0ull) [[likely]]
-                return b;
-        }
-    }
-    return fetch_slow(Linear{linear});
+    return fetch_slow(linear_rip());
 }
 
 Faultable<Block*> Cpu::fetch_slow(Linear linear) {
@@ -254,10 +271,10 @@ Faultable<Block*> Cpu::fetch_slow(Linear linear) {
     const Physical start = TRY(translate(linear, Use::fetch, privilege()));
     const unsigned here = static_cast<unsigned>(page_size - linear.page_offset());
     const Linear next_page = wrapped(linear.page() + page_size);
-    Block* known = code_.find(start, mode_key_);
-    if (known && known->second_page.value == ~0ull)
-        return known;
     if (const u8* bytes = space_.host(start); bytes && !(apic_ && apic_->covers(start))) {
+        Block* known = code_.find(bytes, mode_key_);
+        if (known && known->second_page.value == ~0ull)
+            return known;
         bool needs_tail = false;
         if (!known)
             if (Block* b = code_.build(start, code_mode_, bytes, here, nullptr, Physical{}, needs_tail))

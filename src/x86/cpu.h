@@ -205,32 +205,29 @@ public:
 
     /// Loads and stores at the present privilege. #AC is checked where CR0.AM, RFLAGS.AC and CPL ask for it.
     template <class T> Faultable<T> load(Linear a) {
-        const TlbTags& t = table_->tags(a.value);
+        const TlbTags& t = tags_[TlbTable::index(a.value)];
         if (t.read == ((a.value + sizeof(T) - 1) & ~0xfffull)) [[likely]] {
             T value;
             std::memcpy(&value, reinterpret_cast<const void*>(a.value + t.addend), sizeof(T));
             return value;
         }
-        T value{};
-        if (!load_slow(a, &value, sizeof(T), Use::read))
-            return Fault{};
-        return value;
+        return load_missed<T>(a);
     }
     template <class T> Faultable<> store(Linear a, T value) {
-        const TlbTags& t = table_->tags(a.value);
+        const TlbTags& t = tags_[TlbTable::index(a.value)];
         if (t.write == ((a.value + sizeof(T) - 1) & ~0xfffull)) [[likely]] {
             std::memcpy(reinterpret_cast<void*>(a.value + t.addend), &value, sizeof(T));
             return {};
         }
-        return store_slow(a, &value, sizeof(T));
+        return store_missed<T>(a, value);
     }
     /// Host pointer for a read-modify-write within one page; null when only the slow way will do (then load_for_write and store).
     template <class T> T* modify(Linear a) {
-        const TlbTags& t = table_->tags(a.value);
+        const TlbTags& t = tags_[TlbTable::index(a.value)];
         return t.write == ((a.value + sizeof(T) - 1) & ~0xfffull) ? reinterpret_cast<T*>(a.value + t.addend) : nullptr;
     }
     /// Loads what will be stored next: faults as a write. The store that follows cannot fault.
-    template <class T> Faultable<T> load_for_write(Linear a) {
+    template <class T> [[gnu::noinline]] Faultable<T> load_for_write(Linear a) {
         T value{};
         if (!load_slow(a, &value, sizeof(T), Use::write))
             return Fault{};
@@ -255,7 +252,7 @@ public:
     template <class T> Faultable<> store_system(Linear a, T value) { return system_slow(a, &value, sizeof(T), true); }
 
     /// False for an address that 64-bit mode cannot have; true in every other mode.
-    bool canonical(u64 a) const;
+    bool canonical(u64 a) const { return static_cast<u64>(static_cast<i64>(a << canonical_shift_) >> canonical_shift_) == a; }
 
     /// Memory by physical address: RAM or devices, the xAPIC page included.
     void read_physical(Physical p, void* to, unsigned size);
@@ -294,6 +291,17 @@ public:
     CodeCache& code() { return code_; }
 
 private:
+    friend Outcome next(Cpu& cpu, const Instruction& insn);
+
+    // Out of line, so that no handler has a local variable whose address is known elsewhere: it could not end in a jump then.
+    template <class T> [[gnu::noinline]] Faultable<T> load_missed(Linear a) {
+        T value{};
+        if (!load_slow(a, &value, sizeof(T), Use::read))
+            return Fault{};
+        return value;
+    }
+    template <class T> [[gnu::noinline]] Faultable<> store_missed(Linear a, T value) { return store_slow(a, &value, sizeof(T)); }
+
     Faultable<> load_slow(Linear a, void* to, unsigned size, Use use);
     Faultable<> store_slow(Linear a, const void* from, unsigned size);
     Faultable<> system_slow(Linear a, void* data, unsigned size, bool write);
@@ -320,6 +328,7 @@ private:
     u64 present_root() const { return second_level ? second_level->root() : 0; }
     void shutdown(const Event& event);
     Faultable<Block*> fetch(); ///< the block at rip
+    Block* known_block();
     Faultable<Block*> fetch_slow(Linear linear);
     Faultable<> deliver_once(const Event& event);
     RunEnd finish(RunEnd why, u64& used);
@@ -334,11 +343,13 @@ private:
     ApicPort* apic_ = nullptr;
     Tlb tlb_;
     TlbTable* table_ = nullptr; ///< of the present space and privilege; or the one below while every access needs checks
+    TlbTags* tags_ = nullptr;   ///< of table_
     std::unique_ptr<TlbTable> no_table_;
     bool alignment_checked_ = false; ///< CR0.AM, RFLAGS.AC, CPL 3
     bool stack_access_ = false;      ///< the access under way is a push or pop: #SS where others get #GP
     u64 segment_base_[segment_count]{}; ///< as effective-address computation wants them in the present mode
     u64 rip_mask_ = 0xffff;
+    u8 canonical_shift_ = 0; ///< bits above a linear address in 64-bit mode; 0 in other modes, where every address will do
     CodeMode code_mode_;
     u32 mode_key_ = 0;
     bool attention_ = true;      ///< look at events before the next instruction
@@ -359,7 +370,14 @@ private:
     const Instruction* run_end_ = nullptr;
 };
 
-/// The end of a handler that completed: one name, so that dispatch can change in one place.
-inline Outcome next(Cpu&, const Instruction&) { return Outcome::next; }
+/// The end of a handler that completed: goes on with the next instruction of the block. The compiler makes it a jump; where it does
+/// not (unoptimised builds), the depth is that of a block.
+inline Outcome next(Cpu& cpu, const Instruction& insn) {
+    const Instruction* following = &insn + 1;
+    if (following >= cpu.run_end_) [[unlikely]]
+        return Outcome::next;
+    cpu.current_ = following;
+    return following->handler(cpu, *following);
+}
 
 } // namespace vitrine

@@ -51,6 +51,9 @@ public:
 
     TlbTags& tags(u64 linear) { return tags_[index(linear)]; }
 
+    /// All of them; the address lasts as long as the table.
+    TlbTags* all_tags() { return tags_; }
+
     Translation* find(u64 linear) {
         Translation& t = translations_[index(linear)];
         return t.linear == (linear & ~0xfffull) ? &t : nullptr;
