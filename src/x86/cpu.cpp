@@ -182,7 +182,7 @@ Outcome Cpu::execute(Block& block, u64 count) {
     for (;;) {
         outcome = insn->handler(*this, *insn); // runs on through the block as far as its handlers chain
         insn = current_;
-        if (outcome.kind() != Outcome::next || insn + 1 >= run_end_)
+        if (outcome != Outcome::next || insn + 1 >= run_end_)
             break;
         current_ = ++insn;
     }
@@ -195,7 +195,7 @@ Outcome Cpu::execute(Block& block, u64 count) {
     if (outcome == Outcome::branch) [[likely]]
         return outcome;
     rip = here + insn->offset;
-    switch (outcome.kind()) {
+    switch (outcome) {
     case Outcome::next:
     case Outcome::end: rip = mask_rip(rip + insn->length); break;
     case Outcome::branch: break;

@@ -13,8 +13,20 @@ enum class Vector : u8 {
     ss = 12, gp = 13, pf = 14, mf = 16, ac = 17, mc = 18, xm = 19, ve = 20, cp = 21,
 };
 
+/// What a handler tells the run loop. An enumeration and no class, so that handlers can end in a jump to the next one.
+enum class [[nodiscard]] Outcome : u8 {
+    next,   ///< done; go on with the next instruction of the block
+    end,    ///< done; rip goes on sequentially, but the block must be left (something that decoding or events depend on changed)
+    branch, ///< done; the handler has set rip
+    fault,  ///< not done; Cpu::pending says why; rip stays
+    repeat, ///< a REP instruction with iterations left: rip stays, registers show how far it came
+    stop,   ///< the machine stops here: not implemented, or a watch of the debugger; not done
+};
+
 /// The mark of a guest fault on its way up; what it is stands in Cpu::pending. Empty, so that results stay in registers.
-struct Fault {};
+struct Fault {
+    constexpr operator Outcome() const { return Outcome::fault; }
+};
 
 template <class T = void> using Faultable = Result<T, Fault>;
 
@@ -35,30 +47,6 @@ public:
 
 private:
     bool ok_;
-};
-
-/// What a handler tells the run loop.
-class [[nodiscard]] Outcome {
-public:
-    enum Kind : u8 {
-        next,   ///< done; go on with the next instruction of the block
-        end,    ///< done; rip goes on sequentially, but the block must be left (something that decoding or events depend on changed)
-        branch, ///< done; the handler has set rip
-        fault,  ///< not done; Cpu::pending says why; rip stays
-        repeat, ///< a REP instruction with iterations left: rip stays, registers show how far it came
-        stop,   ///< the machine stops here: not implemented, or a watch of the debugger; not done
-    };
-
-    constexpr Outcome(Kind kind) : kind_(kind) {}
-
-    constexpr Outcome(Fault) : kind_(fault) {}
-
-    constexpr Kind kind() const { return kind_; }
-
-    constexpr bool operator==(Kind kind) const { return kind_ == kind; }
-
-private:
-    Kind kind_;
 };
 
 /// Why an event is being delivered; decides error codes, return rip and what VMX reports (SDM: Interruption-Information Field types).

@@ -89,7 +89,7 @@ template <Save kind, bool wide> Outcome run_xsave(Cpu& cpu, const Instruction& i
         if (cpu.cpl != 0)
             return cpu.gp();
         if (cpu.intercepted(Intercept::xsaves))
-            if (const Outcome o = cpu.interceptor->instruction(cpu, Intercept::xsaves, i, 0); o.kind() != Outcome::next)
+            if (const Outcome o = cpu.interceptor->instruction(cpu, Intercept::xsaves, i, 0); o != Outcome::next)
                 return o;
     }
     const Linear a = TRY(area_address(cpu, i, Use::write));
@@ -157,7 +157,7 @@ template <bool supervisor, bool wide> Outcome run_xrstor(Cpu& cpu, const Instruc
         if (cpu.cpl != 0)
             return cpu.gp();
         if (cpu.intercepted(Intercept::xrstors))
-            if (const Outcome o = cpu.interceptor->instruction(cpu, Intercept::xrstors, i, 0); o.kind() != Outcome::next)
+            if (const Outcome o = cpu.interceptor->instruction(cpu, Intercept::xrstors, i, 0); o != Outcome::next)
                 return o;
     }
     const Linear a = TRY(area_address(cpu, i, Use::read));
@@ -230,7 +230,7 @@ Outcome run_xsetbv(Cpu& cpu, const Instruction& i) {
     if (cpu.cpl != 0)
         return cpu.gp();
     if (cpu.intercepted(Intercept::xsetbv))
-        if (const Outcome o = cpu.interceptor->instruction(cpu, Intercept::xsetbv, i, 0); o.kind() != Outcome::next)
+        if (const Outcome o = cpu.interceptor->instruction(cpu, Intercept::xsetbv, i, 0); o != Outcome::next)
             return o;
     const u64 value = requested(cpu);
     if (static_cast<u32>(cpu.gpr[rcx]) != 0 || !xcr0_valid(cpu, value))
