@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A run.
+// One run from the options to the report: streams, the machine, the marks on its way (hashes), the ending.
 #include "app/session.h"
 
 #include "host/console.h"

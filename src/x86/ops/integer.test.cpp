@@ -2,6 +2,8 @@
 // Every 64-bit form of the bound general-purpose instructions that the encoder can build, executed on a bare processor and on the host:
 // registers, flags, memory and the fact of a fault must agree. What the manual leaves undefined is masked, but not on the processors
 // whose behaviour the rules follow.
+#include "x86/ops/integer.h"
+
 #include "x86/bare_machine.h"
 #include "x86/ops.h"
 #include "x86/ops/native.h"
