@@ -41,8 +41,7 @@ u64 CodeCache::granule_mask(u64 from, u64 to) {
 
 Block* CodeCache::build(Physical start, const CodeMode& mode, const u8* bytes, unsigned size, const u8* tail,
                         Physical tail_page, bool& needs_tail) {
-    if (blocks_ >= max_blocks)
-        flush("too many blocks");
+    make_room();
     auto block = std::make_unique<Block>();
     Block& b = *block;
     b.start = start;
@@ -81,6 +80,18 @@ Block* CodeCache::build(Physical start, const CodeMode& mode, const u8* bytes, u
     remember(b);
     pages_[space_.ram_offset(start) / page_size].blocks.push_back(std::move(block));
     return &b;
+}
+
+/// Blocks and the host code of their instructions are bounded. What is needed is soon built again; what a guest sees of it is nothing.
+void CodeCache::make_room() {
+    if (blocks_ >= max_blocks)
+        flush("too many blocks");
+    if (!thunks_->full())
+        return;
+    VERIFY(!executing_);
+    flush("host code is full");
+    uncached_.reset();
+    thunks_->clear();
 }
 
 void CodeCache::remember(Block& b) {
@@ -147,6 +158,7 @@ void CodeCache::invalidate(u64 page, CodePage& code, u64 from, u64 to) {
 }
 
 Block* CodeCache::build_uncached(const CodeMode& mode, const u8* bytes, unsigned size) {
+    make_room();
     uncached_ = std::make_unique<Block>();
     Instruction insn;
     u16 flags = 0;

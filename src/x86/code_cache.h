@@ -85,6 +85,7 @@ private:
 
     void written(Physical p, u64 length);
     void invalidate(u64 page, CodePage& code, u64 from, u64 to);
+    void make_room();
     void remember(Block& b);
     void drop(std::unique_ptr<Block> block);
     template <class Which> void drop_if(CodePage& code, Which which) {

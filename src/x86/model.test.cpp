@@ -65,8 +65,9 @@ TEST(Model, NamesAdditionsAndErrors) {
         EXPECT_EQ(result.error().status, Status::usage);
     }
     for (const FeatureRow& row : feature_rows())
-        if (row.since == Generation::later)
+        if (row.since == Generation::later) {
             EXPECT_FALSE(find_cpu_model(std::string("icelake-server,+") + row.key).ok()) << row.key;
+        }
 }
 
 TEST(Model, TheDefaultAsksNoMoreThanX86_64_v3WithAesAndPclmul) {
@@ -74,16 +75,18 @@ TEST(Model, TheDefaultAsksNoMoreThanX86_64_v3WithAesAndPclmul) {
                                         "f16c", "mmx", "sse", "sse2", "bmi1", "avx2", "bmi2", "lahf64", "lzcnt"};
     const CpuModel m = model_of("");
     for (const FeatureRow& row : feature_rows())
-        if (row.host && m.has(row.id))
+        if (row.host && m.has(row.id)) {
             EXPECT_TRUE(allowed.count(row.key)) << row.key;
+        }
     EXPECT_TRUE(check_host().ok());
 }
 
 TEST(Model, MaxHasWhatTheHostHas) {
     const CpuModel m = model_of("max");
     for (const FeatureRow& row : feature_rows())
-        if (row.host)
+        if (row.host) {
             EXPECT_EQ(m.has(row.id), host_has(row.id)) << row.key;
+        }
 }
 
 TEST(Cpuid, VendorSignatureAndBrand) {
@@ -275,6 +278,8 @@ std::string unbound(const CpuModel& model, ZydisMachineMode mode, CodeMode code_
         ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
         if (!decode(bytes, mode, info, operands) || !model.allows(info))
             return;
+        if (thunks.full())
+            thunks.clear();
         const Decoded d{info, operands, code_mode, bytes.data(), &thunks};
         Instruction out;
         fill_common(d, out);

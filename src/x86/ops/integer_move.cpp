@@ -3,6 +3,8 @@
 #include "x86/ops/forms.h"
 #include "x86/ops/integer.h"
 
+#include <algorithm>
+
 namespace vitrine::ops {
 
 namespace {
@@ -67,8 +69,8 @@ template <class To, class From, class A> Outcome extend_m(Cpu& cpu, const Instru
 
 template <bool is_signed> Handler bind_extend(const Decoded& d, Instruction& out) {
     return by_word(bits_of(d, 0), [&]<class To>() -> Handler {
-        return by_width(bits_of(d, 1), [&]<class Bits>() -> Handler {
-            // MOVSXD with a 16- or 32-bit destination is a plain move.
+        // MOVSXD with a 16- or 32-bit destination is a plain move; with a 16-bit one Intel's processors read 16 bits.
+        return by_width(std::min(bits_of(d, 0), bits_of(d, 1)), [&]<class Bits>() -> Handler {
             if constexpr (sizeof(Bits) > sizeof(To)) {
                 return nullptr;
             } else {
