@@ -76,7 +76,6 @@ Expected<> refuse_missing(const RunOptions& o) {
     const std::pair<bool, const char*> missing[] = {
         {o.monitor.has_value(), "--monitor"},     {o.gdb.has_value(), "--gdb"},   {o.snapshot_at != never, "--snapshot-at"},
         {!o.restore.empty(), "--restore"},        {!o.record.empty(), "--record"}, {!o.replay.empty(), "--replay"},
-        {!o.config.disks.empty(), "--disk"},
     };
     for (const auto& [asked, name] : missing)
         if (asked)

@@ -163,6 +163,11 @@ Expected<ContentHash> DiskImage::content_hash() {
     return ContentHash{h.low64, h.high64};
 }
 
+void DiskImage::state(Visitor& v) {
+    v.field("digest", digest_.low);
+    v.field("digest, upper", digest_.high);
+}
+
 Expected<> DiskImage::snapshot(Visitor& v) {
     TRY(protect());
     u64 size = size_;
@@ -175,8 +180,7 @@ Expected<> DiskImage::snapshot(Visitor& v) {
     v.field("image hash, upper", wanted.high);
     if (wanted != hash)
         return Error(fmt::format("'{}' is not the disk image that the snapshot was made with", name()));
-    v.field("digest", digest_.low);
-    v.field("digest, upper", digest_.high);
+    state(v);
     return v.loading() ? load(v) : save(v);
 }
 

@@ -58,6 +58,9 @@ public:
     /// same have the same.
     ContentHash digest() const { return digest_; }
 
+    /// What a visit of the machine's state takes of a disk: the digest. The contents are snapshot()'s.
+    void state(Visitor& v);
+
     /// For snapshots: the image's size and hash, everything that lies over it, and the digest. Saving protects the
     /// image; loading does too, and refuses another image. What is loaded lies in memory: an overlay file is left as it
     /// is.

@@ -8,6 +8,8 @@
 #include "machine/device_table.h"
 #include "pci/assign.h"
 
+#include <fmt/format.h>
+
 namespace vitrine::machine {
 
 namespace {
@@ -55,7 +57,11 @@ Board::Board(Machine& m)
         add(*device);
 }
 
-Board::~Board() = default;
+Board::~Board() {
+    // What was plugged in last goes first: a controller before its disk and the port above it.
+    while (!plugged_.empty())
+        plugged_.pop_back();
+}
 
 LpcPci::Lines Board::pirq_lines() {
     LpcPci::Lines lines;
@@ -93,6 +99,8 @@ Expected<> Board::plug(const Streams& streams) {
         machine_.inputs().plug(std::string(uart->name()), *uart, outside);
         plug(std::move(uart));
     }
+    for (const DiskConfig& disk : config.disks)
+        TRY(machine::plug_disk(disk, *this));
     for (const DeviceConfig& device : config.devices)
         TRY(plug_device(device, *this));
     return {};
@@ -109,6 +117,25 @@ Expected<> Board::plug_function(std::unique_ptr<pci::Function> function) {
     root_.bus().attach(*function, next_slot_++);
     plug(std::move(function));
     return {};
+}
+
+Expected<pci::RootPort*> Board::plug_root_port() {
+    const unsigned n = static_cast<unsigned>(root_ports_.size());
+    if (n == place::most_root_ports)
+        return Error("--disk: there are no more than " + std::to_string(place::most_root_ports) + " root ports for disks");
+    auto port = std::make_unique<pci::RootPort>(platform_, "root-port" + std::to_string(n + 1), static_cast<u8>(n + 1));
+    pci::RootPort* made = port.get();
+    root_.bus().attach(*made, place::first_root_port + n / 8, n % 8);
+    root_ports_.push_back(made);
+    plug(std::move(port));
+    return made;
+}
+
+Disk& Board::plug_disk(std::unique_ptr<Disk> disk) {
+    Disk& plugged = *disk;
+    disks_.push_back(&plugged);
+    plug(std::move(disk));
+    return plugged;
 }
 
 void Board::reset(Reset kind) {
@@ -163,6 +190,13 @@ firmware::Board Board::description() const {
     board.serial.clear();
     for (unsigned n = 0; n < config.serial_ports; ++n)
         board.serial.push_back({place::serial_port[n], place::serial_irq[n]});
+    for (std::size_t n = 0; n < root_ports_.size(); ++n) {
+        const u8 devfn = root_ports_[n]->devfn();
+        board.pci_functions.push_back({.device = static_cast<u8>(devfn >> 3),
+                                       .function = static_cast<u8>(devfn & 7),
+                                       .name = fmt::format("RP{:02}", n + 1),
+                                       .root_port = true});
+    }
     board.fixed_mmio = {{"chipset", {0xfed1'c000, 0x4000}}};
     return board;
 }

@@ -16,6 +16,7 @@
 #include "firmware/board.h"
 #include "firmware/fw_cfg.h"
 #include "machine/config.h"
+#include "machine/disk.h"
 #include "pci/plain_dma.h"
 #include "pci/root.h"
 
@@ -36,7 +37,8 @@ inline constexpr u64 ecam = 0xb000'0000, ecam_size = 256_MiB;
 inline constexpr u64 mmio32 = 0xc000'0000, mmio32_end = 0xfec0'0000;
 inline constexpr u64 mmio64_size = 256_GiB;
 inline constexpr u16 pci_io = 0x6000;
-inline constexpr unsigned lpc_device = 31, first_root_port = 28;
+inline constexpr unsigned lpc_device = 31, first_root_port = 28; ///< eight root ports a device, as functions
+inline constexpr unsigned most_root_ports = (lpc_device - first_root_port) * 8;
 } // namespace place
 
 /// Owns the chipset and every device. The order of devices() is the order of visits: fixed by the configuration.
@@ -55,6 +57,12 @@ public:
     void plug(std::unique_ptr<Device> device);
     /// On the next free slot of bus 0.
     Expected<> plug_function(std::unique_ptr<pci::Function> function);
+    /// The next free root port, for a function below it.
+    Expected<pci::RootPort*> plug_root_port();
+    Disk& plug_disk(std::unique_ptr<Disk> disk);
+
+    /// In the order of the command line.
+    const std::vector<Disk*>& disks() const { return disks_; }
 
     void reset(Reset kind);
 
@@ -99,6 +107,8 @@ private:
     ResetPorts reset_ports_;
     I8042 i8042_;
     firmware::FwCfg fw_cfg_;
+    std::vector<pci::RootPort*> root_ports_;
+    std::vector<Disk*> disks_;
     std::vector<std::unique_ptr<Device>> plugged_; ///< what the configuration asked for
 };
 
