@@ -42,26 +42,23 @@ u64 CodeCache::granule_mask(u64 from, u64 to) {
 Block* CodeCache::build(Physical start, const CodeMode& mode, const u8* bytes, unsigned size, const u8* tail,
                         Physical tail_page, bool& needs_tail) {
     make_room();
-    auto block = std::make_unique<Block>();
-    Block& b = *block;
-    b.start = start;
-    b.mode = mode.key();
-    b.instructions.reserve(8);
+    Physical second_page{~0ull};
+    decoded_.clear();
     unsigned at = 0;
     u16 flags = 0;
-    while (at < size && b.instructions.size() < max_instructions) {
+    while (at < size && decoded_.size() < max_instructions) {
         Instruction insn;
         bool truncated = false;
         if (decode_one(mode, bytes + at, size - at, static_cast<u16>(at), insn, flags, truncated)) {
-            if (!b.instructions.empty() && (flags & starts_block))
+            if (!decoded_.empty() && (flags & starts_block))
                 break;
-            b.instructions.push_back(insn);
+            decoded_.push_back(insn);
             at += insn.length;
             if (flags & ends_block)
                 break;
             continue;
         }
-        if (!b.instructions.empty())
+        if (!decoded_.empty())
             break;
         if (!tail) {
             needs_tail = true;
@@ -71,11 +68,21 @@ Block* CodeCache::build(Physical start, const CodeMode& mode, const u8* bytes, u
         std::memcpy(joined, bytes, size);
         std::memcpy(joined + size, tail, ZYDIS_MAX_INSTRUCTION_LENGTH);
         decode_one(mode, joined, size + ZYDIS_MAX_INSTRUCTION_LENGTH, 0, insn, flags, truncated);
-        b.instructions.push_back(insn);
-        b.second_page = tail_page;
+        decoded_.push_back(insn);
+        second_page = tail_page;
         at = insn.length;
     }
+    if (spare_.empty())
+        spare_.push_back(std::make_unique<Block>());
+    std::unique_ptr<Block> block = std::move(spare_.back());
+    spare_.pop_back();
+    Block& b = *block;
+    b.host = bytes;
+    b.mode = mode.key();
     b.bytes = static_cast<u16>(at);
+    b.instructions.assign(decoded_.begin(), decoded_.end());
+    b.start = start;
+    b.second_page = second_page;
     ++built_;
     remember(b);
     pages_[space_.ram_offset(start) / page_size].blocks.push_back(std::move(block));
@@ -100,7 +107,7 @@ void CodeCache::remember(Block& b) {
     const u64 here = std::min<u64>(b.bytes, page_size - in_page);
     pages_[page].granules |= granule_mask(in_page, in_page + here);
     space_.set_code_page(page, true);
-    if (b.second_page.value != ~0ull) {
+    if (b.straddles()) {
         // The tail's page is watched too. Its list stays empty of this block: a write there drops the block through `second`.
         const u64 second = space_.ram_offset(b.second_page) / page_size;
         CodePage& code = pages_[second];
@@ -108,8 +115,7 @@ void CodeCache::remember(Block& b) {
         code.straddlers.push_back(page);
         space_.set_code_page(second, true);
     }
-    const u8* first = space_.host(b.start);
-    slots_[slot(first, b.mode)] = {first, b.mode, &b};
+    slots_[slot(b.host, b.mode)] = {b.host, b.mode, &b};
     ++blocks_;
 }
 
@@ -124,16 +130,22 @@ void CodeCache::written(Physical p, u64 length) {
 }
 
 void CodeCache::drop(std::unique_ptr<Block> block) {
-    Slot& s = slots_[slot(space_.host(block->start), block->mode)];
+    Slot& s = slots_[slot(block->host, block->mode)];
     if (s.block == block.get())
         s = Slot{};
     if (block.get() == executing_)
         for (Cpu* cpu : cpus_)
             cpu->leave_block();
-    block->valid = false;
+    block->host = nullptr;
     --blocks_;
     ++invalidated_;
-    graveyard_.push_back(std::move(block));
+    dropped_.push_back(std::move(block));
+}
+
+void CodeCache::recycle() {
+    for (auto& block : dropped_)
+        spare_.push_back(std::move(block));
+    dropped_.clear();
 }
 
 void CodeCache::invalidate(u64 page, CodePage& code, u64 from, u64 to) {

@@ -46,10 +46,10 @@ public:
     /// The block being executed now, so that it is not freed, and ends when it is written.
     void executing(Block* block) { executing_ = block; }
 
-    /// Frees what was invalidated; called between blocks.
+    /// Makes what was dropped ready for use again; called between blocks. Blocks are never freed: guesses may still point at them.
     void collect() {
-        if (!graveyard_.empty())
-            graveyard_.clear();
+        if (!dropped_.empty())
+            recycle();
     }
 
     /// Drops one block: its straddling tail now lies on another page.
@@ -86,6 +86,7 @@ private:
     void written(Physical p, u64 length);
     void invalidate(u64 page, CodePage& code, u64 from, u64 to);
     void make_room();
+    void recycle();
     void remember(Block& b);
     void drop(std::unique_ptr<Block> block);
     template <class Which> void drop_if(CodePage& code, Which which) {
@@ -109,7 +110,8 @@ private:
     std::unique_ptr<ThunkMemory> thunks_;
     std::vector<Slot> slots_;
     std::unordered_map<u64, CodePage> pages_; ///< by RAM page number; order never matters
-    std::vector<std::unique_ptr<Block>> graveyard_;
+    std::vector<std::unique_ptr<Block>> dropped_, spare_; ///< dropped, perhaps while being executed; ready for use
+    std::vector<Instruction> decoded_; ///< of the block being built
     std::unique_ptr<Block> uncached_;
     std::vector<Cpu*> cpus_;
     Block* executing_ = nullptr;

@@ -130,7 +130,6 @@ void Cpu::privilege_changed() {
 RunEnd Cpu::finish(RunEnd why, u64& used) {
     used = elapsed();
     clock_.set_runner(nullptr);
-    code_.executing(nullptr);
     block_first_ = current_ = run_end_ = nullptr;
     slice_used_ = extra_ = 0;
     if (x87_in_host)
@@ -162,11 +161,14 @@ RunEnd Cpu::run(u64 budget, u64& used) {
         Block* block = fetched.value();
         if (stepping_) {
             step(*block);
+            code_.executing(nullptr);
             continue;
         }
         do {
-            (void)execute(*block, slice_budget_ - slice_used_);
-        } while (!attention_ && !cut_ && slice_used_ < slice_budget_ && (block = known_block()));
+            const Outcome outcome = execute(*block, slice_budget_ - slice_used_);
+            block = known_block(block->followers[outcome == Outcome::branch]);
+        } while (block && !attention_ && !cut_ && slice_used_ < slice_budget_);
+        code_.executing(nullptr);
     }
 }
 
@@ -242,8 +244,8 @@ void Cpu::step(Block& block) {
     events_changed();
 }
 
-/// The block at rip, if it is known and the TLB says that it may run; null: fetch_slow() finds out.
-inline Block* Cpu::known_block() {
+/// Where the code at rip lies in host memory, if the TLB says that it may run; null: fetch_slow() finds out.
+inline const u8* Cpu::code_at_rip() const {
     u64 linear = rip;
     if (!mode64()) [[unlikely]] {
         if (rip > segments[cs].limit)
@@ -251,15 +253,22 @@ inline Block* Cpu::known_block() {
         linear = (segment_base_[cs] + rip) & 0xffff'ffff;
     }
     const TlbTags& tags = tags_[TlbTable::index(linear)];
-    if (tags.exec != (linear & ~0xfffull)) [[unlikely]]
-        return nullptr;
-    Block* b = code_.find(reinterpret_cast<const u8*>(linear + tags.addend), mode_key_);
-    return b && b->second_page.value == ~0ull ? b : nullptr;
+    return tags.exec == (linear & ~0xfffull) ? reinterpret_cast<const u8*>(linear + tags.addend) : nullptr;
+}
+
+/// The block at rip, if there is one already; the guess is put right where it was wrong.
+inline Block* Cpu::known_block(Block*& guess) {
+    const u8* host = code_at_rip();
+    if (guess->holds(host, mode_key_)) [[likely]]
+        return guess;
+    Block* b = host ? code_.find(host, mode_key_) : nullptr;
+    return b && !b->straddles() ? guess = b : nullptr;
 }
 
 Faultable<Block*> Cpu::fetch() {
-    if (Block* b = known_block()) [[likely]]
-        return b;
+    if (const u8* host = code_at_rip())
+        if (Block* b = code_.find(host, mode_key_); b && !b->straddles()) [[likely]]
+            return b;
     if (!mode64() && rip > segments[cs].limit)
         return gp();
     return fetch_slow(linear_rip());
@@ -273,7 +282,7 @@ Faultable<Block*> Cpu::fetch_slow(Linear linear) {
     const Linear next_page = wrapped(linear.page() + page_size);
     if (const u8* bytes = space_.host(start); bytes && !(apic_ && apic_->covers(start))) {
         Block* known = code_.find(bytes, mode_key_);
-        if (known && known->second_page.value == ~0ull)
+        if (known && !known->straddles())
             return known;
         bool needs_tail = false;
         if (!known)

@@ -328,7 +328,8 @@ private:
     u64 present_root() const { return second_level ? second_level->root() : 0; }
     void shutdown(const Event& event);
     Faultable<Block*> fetch(); ///< the block at rip
-    Block* known_block();
+    const u8* code_at_rip() const;
+    Block* known_block(Block*& guess);
     Faultable<Block*> fetch_slow(Linear linear);
     Faultable<> deliver_once(const Event& event);
     RunEnd finish(RunEnd why, u64& used);

@@ -97,13 +97,18 @@ struct OpRow {
 
 /// A straight run of instructions on one physical page (or one instruction that straddles two).
 struct Block {
-    Physical start{};
+    const u8* host = nullptr; ///< where its first byte lies; null: dropped. Code that is not in RAM has none either
     u32 mode = 0;
-    u16 bytes = 0;            ///< length in bytes
-    bool valid = true;        ///< cleared when its code is written; freed when nobody runs it
+    u16 bytes = 0; ///< length in bytes
     Physical second_page{~0ull}; ///< of a straddling instruction: where its tail lies
     std::vector<Instruction> instructions;
-    Block* next = nullptr; ///< a guess: the block that followed last time
+    Block* followers[2]{this, this}; ///< guesses: what followed last time, behind a branch that was taken [1] or not [0]
+    Physical start{};
+
+    bool straddles() const { return second_page.value != ~0ull; }
+
+    /// Valid code for these bytes in this mode that needs no second look.
+    bool holds(const u8* bytes_at, u32 in_mode) const { return bytes_at && host == bytes_at && mode == in_mode && !straddles(); }
 };
 
 } // namespace vitrine
