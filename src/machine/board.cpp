@@ -5,6 +5,7 @@
 #include "machine/machine.h"
 #include "chipset/spec/acpi_pm.h"
 #include "chipset/spec/hpet.h"
+#include "machine/boot_state.h"
 #include "machine/device_table.h"
 #include "pci/assign.h"
 
@@ -103,6 +104,8 @@ Expected<> Board::plug(const Streams& streams) {
         TRY(machine::plug_disk(disk, *this));
     for (const DeviceConfig& device : config.devices)
         TRY(plug_device(device, *this));
+    const firmware::RamSize ram{machine_.space().ram_below_4g(), machine_.space().ram_above_4g()};
+    firmware::describe_platform(fw_cfg_, description(), ram, feature_control_lock);
     return {};
 }
 

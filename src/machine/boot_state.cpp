@@ -7,12 +7,6 @@
 
 namespace vitrine::machine {
 
-namespace {
-
-constexpr u64 feature_control_lock = 1;
-
-} // namespace
-
 void apply(const firmware::BootState& state, Cpu& cpu) {
     const std::pair<SegmentName, const firmware::SegmentState*> segments[] = {
         {es, &state.es}, {cs, &state.cs}, {ss, &state.ss},     {ds, &state.ds},

@@ -3,10 +3,13 @@
 #include "machine/device_table.h"
 
 #include "devices/debug_exit.h"
+#include "devices/edu.h"
 #include "devices/pc_testdev.h"
+#include "devices/pci_testdev.h"
 #include "machine/board.h"
 #include "machine/machine.h"
 
+#include <bit>
 #include <charconv>
 
 namespace vitrine::machine {
@@ -49,15 +52,37 @@ Expected<> plug_debug_exit(const DeviceConfig& device, Board& board) {
     return {};
 }
 
+Expected<> plug_edu(const DeviceConfig& device, Board& board) {
+    const u64 mask = TRY(number_property(device, "dma_mask", Edu::Options{}.dma_mask, ~0ull));
+    return board.plug_function(std::make_unique<Edu>(board.platform(), board.machine().clock(), Edu::Options{mask}));
+}
+
+Expected<> plug_pci_testdev(const DeviceConfig& device, Board& board) {
+    const u64 membar = TRY(number_property(device, "membar", 0, 64_GiB));
+    if (membar != 0 && (membar < page_size || !std::has_single_bit(membar)))
+        return Error("--device pci-testdev: membar must be 0 or a power of two from 4096 on");
+    return board.plug_function(std::make_unique<PciTestdev>(board.platform(), PciTestdev::Options{membar}));
+}
+
 // clang-format off
 constexpr PropertyRow debug_exit_properties[] = {
     {"iobase", "port", "0x501"},
     {"iosize", "number of ports: 1, 2 or 4", "2"},
 };
 
+constexpr PropertyRow edu_properties[] = {
+    {"dma_mask", "address bits that its DMA engine has", "0xfffffff"},
+};
+
+constexpr PropertyRow pci_testdev_properties[] = {
+    {"membar", "size of a further BAR with nothing behind it", "0"},
+};
+
 constexpr DeviceRow table[] = {
+    {"edu",            "PCI", "factorials, interrupts and DMA, for those who learn to write drivers", edu_properties, plug_edu},
     {"isa-debug-exit", "ISA", "a write of V ends the run with status (V << 1) | 1", debug_exit_properties, plug_debug_exit},
     {"pc-testdev",     "ISA", "ports, interrupt lines and memory for kvm-unit-tests", {}, plug_pc_testdev},
+    {"pci-testdev",    "PCI", "counts writes to its BARs, for kvm-unit-tests", pci_testdev_properties, plug_pci_testdev},
 };
 // clang-format on
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
 
 namespace vitrine {
 
@@ -197,6 +198,13 @@ Expected<CpuModel> find_cpu_model(std::string_view text) {
         const std::size_t end = text.find(',', at + 1);
         const std::string_view item = text.substr(at + 1, end == std::string_view::npos ? end : end - at - 1);
         at = end;
+        if (static constexpr std::string_view physical = "phys_bits="; item.starts_with(physical)) {
+            const std::string_view digits = item.substr(physical.size());
+            const auto [last, error] = std::from_chars(digits.data(), digits.data() + digits.size(), model.physical_bits);
+            if (error != std::errc{} || last != digits.data() + digits.size() || model.physical_bits < 32 || model.physical_bits > 52)
+                return Error(fmt::format("--cpu {}: phys_bits must be a number from 32 to 52", text));
+            continue;
+        }
         const std::string_view key = item.substr(item.empty() ? 0 : 1);
         const auto row = std::find_if(std::begin(rows), std::end(rows), [&](const FeatureRow& r) { return same_name(r.key, key); });
         if (item.empty() || (item[0] != '+' && item[0] != '-') || row == std::end(rows))

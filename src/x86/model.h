@@ -120,7 +120,7 @@ u64 xss_supported(const CpuModel& model);
 /// All named models, the default first.
 std::span<const CpuIdentity> cpu_identities();
 
-/// NAME[,+FEATURE|,-FEATURE]...; an empty name is the default. Fails with one sentence for an unknown name or feature, or when
+/// NAME[,+FEATURE|,-FEATURE|,phys_bits=N]...; an empty name is the default. Fails with one sentence for an unknown name or feature, or when
 /// the host lacks an instruction that the model needs.
 Expected<CpuModel> find_cpu_model(std::string_view name);
 
