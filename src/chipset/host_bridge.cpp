@@ -56,9 +56,10 @@ HostBridge::HostBridge(const pci::Platform& platform, pci::RootComplex& root, co
 
 void HostBridge::set_up_without_firmware(u64 ecam_base, u64 ecam_size) {
     const u64 length = ecam_size == 256_MiB ? 0 : ecam_size == 128_MiB ? 1 : 2;
-    config_write(pam0, 4, 0x33333330);
-    config_write(pam0 + 4, 2, 0x3333);
-    config_write(pam0 + 6, 1, 0x33);
+    // All at once, as far as anybody who looks at the map is concerned.
+    for (unsigned n = 1; n < pam_registers; ++n)
+        config().set(pam0 + n, 1, 0x33);
+    config_write(pam0, 1, 0x30);
     config_write(smram_offset, 1, static_cast<u32>(smram.lock.mask()));
     config_write(pciexbar_high, 4, static_cast<u32>(ecam_base >> 32));
     config_write(pciexbar_low, 4, static_cast<u32>(ecam_base | length << 1 | pciexbar.enable.mask()));
