@@ -19,18 +19,20 @@ public:
 
     void run(const Case& c, Side& out);
 
+    static bool is_intel();
+
     bool intel() const { return intel_; }
 
     bool avx512() const { return mask_ & 0xe0; }
 
 private:
     void build_stubs();
-    void put_registers(const Registers& g);
+    void put_registers(const Case& c);
     void take_registers(Registers& g) const;
 
     u64 mask_ = 0; ///< state components that take part
     unsigned offset_[8]{}; ///< of the components in the host's own layout
-    bool intel_ = false;
+    bool intel_ = is_intel();
     u8* code_ = nullptr;
     u8* data_ = nullptr;
     u8* read_only_ = nullptr; ///< writable alias of the read-only page

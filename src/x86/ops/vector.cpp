@@ -90,7 +90,7 @@ template <Memory memory, bool floating, bool mmx, bool aligned> Outcome run_vect
             alignas(64) u8 bounce[64];
             if constexpr (memory == Memory::load)
                 TRY(cpu.load_bytes(a, bounce, size));
-            else if constexpr (floating)
+            else if constexpr (floating || mmx) // a fault leaves MXCSR and the x87 tags as they were
                 TRY(cpu.probe(a, size, use));
             result = run_thunk(cpu, i, bounce);
             if constexpr (memory == Memory::store)
@@ -122,7 +122,8 @@ Handler bind_vector(const Decoded& d, Instruction& out) {
         return nullptr;
     if (const Handler h = refused(d.mode, form.unit))
         return h;
-    if (form.memory && form.mask && form.suppresses)
+    // A masked store must leave what it does not write, whether its faults heed the mask or not.
+    if (form.memory && form.mask && (form.suppresses || form.stores))
         return bind_masked_memory(d, form, out);
     const Thunk thunk = thunk_of(d, form);
     if (!thunk)

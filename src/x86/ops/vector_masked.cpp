@@ -5,6 +5,7 @@
 
 #include "x86/ops.h"
 
+#include <algorithm>
 #include <bit>
 
 namespace vitrine {
@@ -18,16 +19,20 @@ struct Layout {
     unsigned element_log2; ///< bytes of an element in memory
     unsigned count;        ///< elements in memory
     unsigned governed;     ///< mask bits that matter; more than `count` when the operand is broadcast
+    bool aligned = false;  ///< the whole operand must be aligned to its size
+    bool whole = false;    ///< faults do not care for the mask: the whole operand is checked first
 
     void put(Instruction& out) const {
-        out.third = static_cast<u16>(element_log2 | (governed - 1) << 4);
+        out.third = static_cast<u16>(element_log2 | (governed - 1) << 4 | whole << 14 | aligned << 15);
         out.operand_size = static_cast<u8>(count << element_log2);
     }
 
     explicit Layout(const Instruction& i)
-        : element_log2(i.third & 15u), count(unsigned{i.operand_size} >> element_log2), governed((i.third >> 4) + 1u) {}
+        : element_log2(i.third & 15u), count(unsigned{i.operand_size} >> element_log2), governed((i.third >> 4 & 0x3f) + 1u),
+          aligned(i.third >> 15), whole(i.third >> 14 & 1) {}
 
-    Layout(unsigned log2, unsigned n, unsigned bits) : element_log2(log2), count(n), governed(bits) {}
+    Layout(unsigned log2, unsigned n, unsigned bits, bool aligned_, bool whole_)
+        : element_log2(log2), count(n), governed(bits), aligned(aligned_), whole(whole_) {}
 };
 
 /// Bit i: element i of memory is accessed.
@@ -66,6 +71,12 @@ Faultable<> for_each_run(Cpu& cpu, const Instruction& i, u64 active, unsigned lo
     return {};
 }
 
+/// Translates what a run touches. A fault shows the first byte of the operand in the page, active or not.
+Faultable<> probe_run(Cpu& cpu, Linear a, unsigned at, unsigned bytes, Use use) {
+    TRY(cpu.probe(Linear{a.value - std::min<u64>(at, a.page_offset())}, 1, use));
+    return a.page_offset() + bytes > page_size ? cpu.probe(a, bytes, use) : Faultable<>{};
+}
+
 template <bool store, MaskFrom from, bool packed, bool floating> Outcome run_masked(Cpu& cpu, const Instruction& i) {
     constexpr Use use = store ? Use::write : Use::read;
     const Layout layout(i);
@@ -74,23 +85,25 @@ template <bool store, MaskFrom from, bool packed, bool floating> Outcome run_mas
         active = low_mask(static_cast<unsigned>(std::popcount(active)));
     alignas(64) u8 bounce[64]{};
     u32 result = thunk_done;
-    const unsigned first = active ? static_cast<unsigned>(std::countr_zero(active)) : 0;
     const unsigned last = active ? 63u - static_cast<unsigned>(std::countl_zero(active)) : 0;
     u8* direct = nullptr;
+    if (active && layout.aligned && (TRY(cpu.address(i, i.operand_size, use)).value & (i.operand_size - 1u)))
+        return cpu.gp();
+    if (layout.whole)
+        TRY(cpu.probe(TRY(cpu.address(i, i.operand_size, use)), i.operand_size, use));
     if (active && !i.checked) {
-        // The elements between are masked off on the host too: only the ends matter.
-        const unsigned at = first << layout.element_log2, bytes = (last + 1 - first) << layout.element_log2;
-        const Linear a = TRY(cpu.address(i, bytes, use)) + at;
+        // The elements left out are masked off on the host too: only the last one matters.
+        const unsigned bytes = (last + 1) << layout.element_log2;
+        const Linear a = TRY(cpu.address(i, bytes, use));
         if (a.page_offset() + bytes <= page_size)
             direct = TRY(cpu.direct(a, bytes, use));
         if (direct)
-            result = run_thunk(cpu, i, direct - at);
+            result = run_thunk(cpu, i, direct);
     }
     if (!direct) {
-        if constexpr (store) {
-            const auto probe = [&](Linear a, unsigned, unsigned n) { return cpu.probe(a, n, Use::write); };
-            TRY(for_each_run(cpu, i, active, layout.element_log2, use, probe));
-        } else {
+        const auto probe = [&](Linear a, unsigned at, unsigned n) { return probe_run(cpu, a, at, n, use); };
+        TRY(for_each_run(cpu, i, active, layout.element_log2, use, probe));
+        if constexpr (!store) {
             const auto load = [&](Linear a, unsigned at, unsigned n) { return cpu.load_bytes(a, bounce + at, n); };
             TRY(for_each_run(cpu, i, active, layout.element_log2, use, load));
         }
@@ -175,7 +188,7 @@ template <bool mmx> Outcome run_maskmov(Cpu& cpu, const Instruction& i) {
     u64 active = 0;
     for (unsigned n = 0; n < size; ++n)
         active |= u64{mask[n]} >> 7 << n;
-    const auto probe = [&](Linear a, unsigned, unsigned n) { return cpu.probe(a, n, Use::write); };
+    const auto probe = [&](Linear a, unsigned at, unsigned n) { return probe_run(cpu, a, at, n, Use::write); };
     const auto store = [&](Linear a, unsigned at, unsigned n) { return cpu.store_bytes(a, data + at, n); };
     TRY(for_each_run(cpu, i, active, 0, Use::write, probe));
     TRY(for_each_run(cpu, i, active, 0, Use::write, store));
@@ -194,7 +207,7 @@ Handler bind_masked_memory(const Decoded& d, const VectorForm& form, Instruction
     if (form.memory_size * 8u == d.info.avx.vector_length && d.is_register(0) && d.operand(0).element_size > element)
         element = d.operand(0).element_size;
     const unsigned count = form.memory_size * 8u / element;
-    Layout(static_cast<unsigned>(std::countr_zero(element / 8)), count, count * copies(d.info.avx.broadcast.mode)).put(out);
+    Layout(static_cast<unsigned>(std::countr_zero(element / 8)), count, count * copies(d.info.avx.broadcast.mode), form.aligned, !form.suppresses).put(out);
     out.condition = form.mask;
     return is_packed(d.info.mnemonic) ? choose<MaskFrom::opmask, true>(form) : choose<MaskFrom::opmask, false>(form);
 }
@@ -206,7 +219,7 @@ Handler bind_masked_move(const Decoded& d, Instruction& out) {
     out.extra = reinterpret_cast<const void*>(thunk_of(d, form));
     const bool wide = d.info.mnemonic == ZYDIS_MNEMONIC_VMASKMOVPD || d.info.mnemonic == ZYDIS_MNEMONIC_VPMASKMOVQ;
     const unsigned log2 = wide ? 3 : 2, count = form.memory_size >> log2;
-    Layout(log2, count, count).put(out);
+    Layout(log2, count, count, false, false).put(out);
     out.condition = static_cast<u8>(register_number(d.operand(1)));
     return choose<MaskFrom::vector, false>(form);
 }
