@@ -4,6 +4,7 @@
 
 #include "words/bits.h"
 #include "words/integers.h"
+#include "x86/decoder.h"
 
 #include <Zydis/Zydis.h>
 

@@ -163,7 +163,7 @@ bool Forms::generate(Random& random, ZydisMnemonic mnemonic, Case& out) const {
         const Form& form = list[random.below(list.size())];
         out.form = form.index;
         write(random, form, true, out);
-        if (ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder_, out.bytes.data(), out.bytes.size(), &out.info, out.operands)) &&
+        if (ZYAN_SUCCESS(decode_instruction(decoder_, out.bytes.data(), static_cast<unsigned>(out.bytes.size()), out.info, out.operands)) &&
             out.info.mnemonic == mnemonic) {
             out.length = out.info.length;
             return true;

@@ -16,6 +16,7 @@
 #include <immintrin.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -82,6 +83,21 @@ bool Host::is_intel() {
     unsigned a, b, c, d;
     __cpuid(0, a, b, c, d);
     return b == signature_INTEL_ebx;
+}
+
+/// In a child, which an undefined opcode may end.
+bool Host::has_direct_bases() {
+    const pid_t child = fork();
+    VERIFY(child >= 0);
+    if (child == 0) {
+        std::signal(SIGILL, SIG_DFL);
+        u64 base;
+        asm volatile("rdgsbase %0" : "=r"(base));
+        _exit(0);
+    }
+    int status = 0;
+    VERIFY(waitpid(child, &status, 0) == child);
+    return status == 0;
 }
 
 Host::Host() {
@@ -193,8 +209,15 @@ void Host::build_stubs() {
     a.popfq();
     a.cmp(at(base, offsetof(Area, swap_bases)), 0);
     a.je(kept_bases);
-    system(ARCH_GET_FS, offsetof(Area, out_fs), true);
-    system(ARCH_GET_GS, offsetof(Area, out_gs), true);
+    if (direct_bases_) {
+        a.rdfsbase(x::rax);
+        a.mov(at(base, offsetof(Area, out_fs)), x::rax);
+        a.rdgsbase(x::rax);
+        a.mov(at(base, offsetof(Area, out_gs)), x::rax);
+    } else {
+        system(ARCH_GET_FS, offsetof(Area, out_fs), true);
+        system(ARCH_GET_GS, offsetof(Area, out_gs), true);
+    }
     system(ARCH_SET_FS, offsetof(Area, host_fs), false);
     system(ARCH_SET_GS, offsetof(Area, host_gs), false);
     a.bind(kept_bases);
@@ -311,8 +334,9 @@ void Host::run(const Case& c, Side& out) {
         out.registers.rip = area->rip;
         out.registers.gpr[4] = area->rsp;
         out.registers.rflags = area->flags & ~0x10000ull; // RF comes from the signal
-        constexpr u64 bp = 3;
-        if (area->rip == c.address || (area->trap <= bp && area->rip == c.address + c.length)) {
+        constexpr u64 db = 1, bp = 3;
+        const bool own_trap = c.info.mnemonic == ZYDIS_MNEMONIC_INT3 || c.info.mnemonic == ZYDIS_MNEMONIC_INT1;
+        if (own_trap ? area->rip == c.address + c.length : area->rip == c.address && (area->trap == 0 || area->trap > bp)) {
             out.ending.fault = true;
             out.ending.vector = static_cast<u8>(area->trap);
             out.ending.error = static_cast<u32>(area->error);
@@ -324,6 +348,8 @@ void Host::run(const Case& c, Side& out) {
             }
         } else if (area->trap == bp) {
             --out.registers.rip; // a branch that reached the INT3s around
+        } else if (area->trap == db && area->rip == area->exit) {
+            out.registers.rip = c.address + c.length; // TF was set, and the jump to the exit stepped
         } // else a branch to where nothing can be fetched: done, and RIP says where to
     }
     std::memcpy(out.memory.data(), data_, data_size);

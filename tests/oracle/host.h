@@ -23,6 +23,9 @@ public:
 
     bool intel() const { return intel_; }
 
+    /// The system lets programs use RDFSBASE and its kin.
+    bool direct_bases() const { return direct_bases_; }
+
     bool avx512() const { return mask_ & 0xe0; }
 
 private:
@@ -32,7 +35,10 @@ private:
 
     u64 mask_ = 0; ///< state components that take part
     unsigned offset_[8]{}; ///< of the components in the host's own layout
+    static bool has_direct_bases();
+
     bool intel_ = is_intel();
+    bool direct_bases_ = has_direct_bases();
     u8* code_ = nullptr;
     u8* data_ = nullptr;
     u8* read_only_ = nullptr; ///< writable alias of the read-only page

@@ -62,11 +62,12 @@ bool names_segment(const Case& c) {
     return false;
 }
 
+/// The host's side has a jump of 14 bytes behind the instruction.
 bool branches_into_itself(const Case& c) {
     if (c.info.meta.branch_type == ZYDIS_BRANCH_TYPE_NONE || !c.info.raw.imm[0].is_relative)
         return false;
     const i64 to = c.info.raw.imm[0].value.s + c.info.length;
-    return to >= 0 && to < c.info.length;
+    return to >= 0 && to < c.info.length + 14;
 }
 
 /// Where the canonical half of the address space ends.
@@ -89,7 +90,7 @@ constexpr CaseSkip case_skip_rows[] = {
     {"far transfers", "they read descriptor tables, which the two sides do not share",
      [](const Case& c) { return c.info.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR; }},
     {"segment registers", "selectors and descriptor tables differ", names_segment},
-    {"branches into themselves", "the bytes reached would run on", branches_into_itself},
+    {"branches into or right behind themselves", "the bytes reached would run on", branches_into_itself},
     {"operands across the canonical border", "whether the lower half's page fault or the upper half's #GP comes first, implementations decide",
      straddles_canonical},
 };
@@ -140,6 +141,18 @@ bool unaligned_operand(const Case& c) {
     return m && (operand_address(c, *m) & (m->size / 8 - 1));
 }
 
+bool saves_components(const Case& c) {
+    return c.info.meta.category == ZYDIS_CATEGORY_XSAVE || c.info.meta.category == ZYDIS_CATEGORY_XSAVEOPT;
+}
+
+/// An XSAVE area that begins where memory is and ends where there is none, or where it may not be written.
+bool area_over_the_end(const Case& c) {
+    if (!saves_components(c) || !memory_operand(c))
+        return false;
+    const u64 at = operand_address(c, *memory_operand(c));
+    return memory_index(at) >= 0 && memory_index(at + 1023) < 0;
+}
+
 bool saves_pointers(const Case& c) {
     return is_one_of(c, ZYDIS_MNEMONIC_FXSAVE, ZYDIS_MNEMONIC_FXSAVE64, ZYDIS_MNEMONIC_FNSAVE, ZYDIS_MNEMONIC_FNSTENV, ZYDIS_MNEMONIC_XSAVE,
                      ZYDIS_MNEMONIC_XSAVE64, ZYDIS_MNEMONIC_XSAVEC, ZYDIS_MNEMONIC_XSAVEC64, ZYDIS_MNEMONIC_XSAVEOPT,
@@ -165,7 +178,8 @@ void accept_pointers(const Case& c, Side& host, Side& guest) {
         copy_operand(c, host, guest, 10, 28);
         return;
     default:
-        copy_operand(c, host, guest, 5, 24);                     // with the reserved byte
+        copy_operand(c, host, guest, 5, 24);  // with the reserved byte
+        copy_operand(c, host, guest, 28, 32); // MXCSR_MASK: AMD has bit 17
         for (u64 n = 0; n < 8; ++n)
             copy_operand(c, host, guest, 32 + 16 * n + 10, 32 + 16 * n + 16);
         copy_operand(c, host, guest, 416, 512);
@@ -197,7 +211,8 @@ bool many_parts(const Case& c) {
 void accept_address_in_operand(const Case& c, Side& host, Side& guest) {
     if (host.ending.vector != 14 || guest.ending.vector != 14)
         return;
-    const u64 at = operand_address(c, *memory_operand(c)), size = memory_operand(c)->size / 8;
+    constexpr u64 xsave_area = 1024;
+    const u64 at = operand_address(c, *memory_operand(c)), size = saves_components(c) ? xsave_area : memory_operand(c)->size / 8;
     if (host.ending.cr2 - at < size && guest.ending.cr2 - at < size)
         guest.ending.cr2 = host.ending.cr2;
 }
@@ -211,6 +226,15 @@ void accept_string_registers(const Case&, Side& host, Side& guest) {
     for (const Gpr r : {rcx, rsi, rdi})
         if (static_cast<u32>(host.registers.gpr[r]) == static_cast<u32>(guest.registers.gpr[r]))
             guest.registers.gpr[r] = host.registers.gpr[r];
+}
+
+bool repeated_comparison(const Case& c) {
+    return (c.info.attributes & (ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE)) != 0;
+}
+
+void accept_flags_of_fault(const Case&, Side& host, Side& guest) {
+    if (host.ending.fault && guest.ending.fault)
+        guest.registers.rflags = (guest.registers.rflags & ~rflags::status) | (host.registers.rflags & rflags::status);
 }
 
 bool maskmov_not_in_one_page(const Case& c) {
@@ -228,8 +252,10 @@ constexpr Difference difference_rows[] = {
     {"MASKMOVQ and MASKMOVDQU over a page border or where nothing may be written",
      "the manual leaves it to implementations whether bytes that the mask leaves out may fault", false, maskmov_not_in_one_page, nullptr},
     {"CR2 of operands that are read or written in parts", "which part comes first is the microcode's", false, many_parts, accept_address_in_operand},
-    {"x87 pointers and reserved bytes in saved images", "FOP, FIP, FDP: processors store them always, on exceptions only, or when one is pending",
-     false, saves_pointers, accept_pointers},
+    {"x87 pointers, reserved bytes and MXCSR_MASK in saved images",
+     "FOP, FIP, FDP: processors store them always, on exceptions only, or when one is pending", false, saves_pointers, accept_pointers},
+    {"XSAVE areas that end where there is no memory", "whether components in their initial state are touched implementations decide", false,
+     area_over_the_end, nullptr},
     {"66-prefixed near branches", "Intel ignores the prefix in 64-bit mode, AMD truncates RIP", true, near_branch_with_66, nullptr},
     {"SYSENTER and SYSEXIT in long mode", "AMD has neither: #UD; Intel: #GP for a program's SYSEXIT", true,
      [](const Case& c) { return is_one_of(c, ZYDIS_MNEMONIC_SYSEXIT); }, nullptr},
@@ -242,6 +268,10 @@ constexpr Difference difference_rows[] = {
      [](const Case& c) { return is_sha(c) && unaligned_operand(c); }, nullptr},
     {"mask of an AVX2 gather that faults", "Intel spreads each sign bit over its element and clears the upper part first, AMD does not", true,
      vex_gather, accept_gather_mask},
+    {"flags of a CMPS or SCAS that faults after some repetitions", "Intel shows those before the instruction (SDM, REP), AMD those of the last comparison",
+     true, repeated_comparison, accept_flags_of_fault},
+    {"CVTPI2PS from memory", "Intel switches the x87 registers to MMX and so looks for #MF, AMD does not", true,
+     [](const Case& c) { return is_one_of(c, ZYDIS_MNEMONIC_CVTPI2PS) && memory_operand(c); }, nullptr},
     {"string instructions with ECX = 0 and 32-bit addresses", "Intel clears the upper halves, AMD changes nothing", true, rep_with_ecx_zero,
      accept_string_registers},
 };

@@ -83,7 +83,7 @@ bool broken_handler_is_noticed(const Broken& b, const Forms& forms, Trial& trial
         for (unsigned at = 0; at < c->length; ++at) {
             changed->bytes = c->bytes;
             changed->bytes[at] ^= b.opcode_bits;
-            if (ZYAN_SUCCESS(ZydisDecoderDecodeFull(&forms.decoder(), changed->bytes.data(), c->length, &changed->info, changed->operands)) &&
+            if (ZYAN_SUCCESS(decode_instruction(forms.decoder(), changed->bytes.data(), c->length, changed->info, changed->operands)) &&
                 changed->info.mnemonic == b.becomes && changed->info.length == c->length) {
                 ++ran;
                 if (!trial.run(*c, changed.get()).empty())

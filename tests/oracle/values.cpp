@@ -353,7 +353,7 @@ void fill_values(Random& r, Case& c, const ZydisDecoder& decoder) {
         g.gpr[rdx] &= ~0xffff'ffffull;
     }
     if (c.info.raw.disp.size || c.info.raw.imm[0].size)
-        ZydisDecoderDecodeFull(&decoder, c.bytes.data(), c.length, &c.info, c.operands);
+        (void)decode_instruction(decoder, c.bytes.data(), c.length, c.info, c.operands);
 }
 
 } // namespace vitrine::oracle

@@ -5,7 +5,6 @@
 
 #include "x86/ops.h"
 
-#include <algorithm>
 #include <bit>
 
 namespace vitrine {
@@ -71,12 +70,6 @@ Faultable<> for_each_run(Cpu& cpu, const Instruction& i, u64 active, unsigned lo
     return {};
 }
 
-/// Translates what a run touches. A fault shows the first byte of the operand in the page, active or not.
-Faultable<> probe_run(Cpu& cpu, Linear a, unsigned at, unsigned bytes, Use use) {
-    TRY(cpu.probe(Linear{a.value - std::min<u64>(at, a.page_offset())}, 1, use));
-    return a.page_offset() + bytes > page_size ? cpu.probe(a, bytes, use) : Faultable<>{};
-}
-
 template <bool store, MaskFrom from, bool packed, bool floating> Outcome run_masked(Cpu& cpu, const Instruction& i) {
     constexpr Use use = store ? Use::write : Use::read;
     const Layout layout(i);
@@ -85,6 +78,7 @@ template <bool store, MaskFrom from, bool packed, bool floating> Outcome run_mas
         active = low_mask(static_cast<unsigned>(std::popcount(active)));
     alignas(64) u8 bounce[64]{};
     u32 result = thunk_done;
+    const unsigned first = active ? static_cast<unsigned>(std::countr_zero(active)) : 0;
     const unsigned last = active ? 63u - static_cast<unsigned>(std::countl_zero(active)) : 0;
     u8* direct = nullptr;
     if (active && layout.aligned && (TRY(cpu.address(i, i.operand_size, use)).value & (i.operand_size - 1u)))
@@ -92,18 +86,19 @@ template <bool store, MaskFrom from, bool packed, bool floating> Outcome run_mas
     if (layout.whole)
         TRY(cpu.probe(TRY(cpu.address(i, i.operand_size, use)), i.operand_size, use));
     if (active && !i.checked) {
-        // The elements left out are masked off on the host too: only the last one matters.
-        const unsigned bytes = (last + 1) << layout.element_log2;
-        const Linear a = TRY(cpu.address(i, bytes, use));
+        // The elements between are masked off on the host too: only the ends matter.
+        const unsigned at = first << layout.element_log2, bytes = (last + 1 - first) << layout.element_log2;
+        const Linear a = TRY(cpu.address(i, bytes, use)) + at;
         if (a.page_offset() + bytes <= page_size)
             direct = TRY(cpu.direct(a, bytes, use));
         if (direct)
-            result = run_thunk(cpu, i, direct);
+            result = run_thunk(cpu, i, direct - at);
     }
     if (!direct) {
-        const auto probe = [&](Linear a, unsigned at, unsigned n) { return probe_run(cpu, a, at, n, use); };
-        TRY(for_each_run(cpu, i, active, layout.element_log2, use, probe));
-        if constexpr (!store) {
+        if constexpr (store) {
+            const auto probe = [&](Linear a, unsigned, unsigned n) { return cpu.probe(a, n, Use::write); };
+            TRY(for_each_run(cpu, i, active, layout.element_log2, use, probe));
+        } else {
             const auto load = [&](Linear a, unsigned at, unsigned n) { return cpu.load_bytes(a, bounce + at, n); };
             TRY(for_each_run(cpu, i, active, layout.element_log2, use, load));
         }
@@ -188,7 +183,7 @@ template <bool mmx> Outcome run_maskmov(Cpu& cpu, const Instruction& i) {
     u64 active = 0;
     for (unsigned n = 0; n < size; ++n)
         active |= u64{mask[n]} >> 7 << n;
-    const auto probe = [&](Linear a, unsigned at, unsigned n) { return probe_run(cpu, a, at, n, Use::write); };
+    const auto probe = [&](Linear a, unsigned, unsigned n) { return cpu.probe(a, n, Use::write); };
     const auto store = [&](Linear a, unsigned at, unsigned n) { return cpu.store_bytes(a, data + at, n); };
     TRY(for_each_run(cpu, i, active, 0, Use::write, probe));
     TRY(for_each_run(cpu, i, active, 0, Use::write, store));
