@@ -130,7 +130,7 @@ Faultable<> Cpu::probe(Linear a, unsigned size, Use use) {
     const Privilege p = privilege();
     (void)TRY(translate(a, use, p));
     if (a.page_offset() + size > page_size)
-        (void)TRY(translate(wrapped(a + (size - 1)), use, p));
+        (void)TRY(translate(wrapped(a.page() + page_size), use, p));
     return {};
 }
 

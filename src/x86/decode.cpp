@@ -2,6 +2,7 @@
 // From bytes to instructions: Zydis decodes, the rows of the families bind handlers, the CPU model says what exists.
 #include "x86/code_cache.h"
 #include "x86/cpu.h"
+#include "x86/decoder.h"
 #include "x86/model.h"
 #include "x86/ops.h"
 #include "x86/thunk.h"
@@ -42,7 +43,7 @@ bool CodeCache::decode_one(const CodeMode& mode, const u8* bytes, unsigned size,
     ZydisDecodedInstruction info;
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
     const unsigned limit = size < ZYDIS_MAX_INSTRUCTION_LENGTH ? size : ZYDIS_MAX_INSTRUCTION_LENGTH;
-    const ZyanStatus status = ZydisDecoderDecodeFull(&decoder, bytes, limit, &info, operands);
+    const ZyanStatus status = decode_instruction(decoder, bytes, limit, info, operands);
     out.offset = offset;
     flags = 0;
     truncated = status == ZYDIS_STATUS_NO_MORE_DATA && limit < ZYDIS_MAX_INSTRUCTION_LENGTH;

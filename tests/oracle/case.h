@@ -4,6 +4,7 @@
 
 #include "words/bits.h"
 #include "words/integers.h"
+#include "x86/decoder.h"
 
 #include <Zydis/Zydis.h>
 
@@ -56,6 +57,7 @@ struct Case {
     u64 seed = 0, index = 0;
     std::array<u8, 15> bytes{};
     u8 length = 0;
+    u32 form = 0;    ///< index among all forms
     u64 address = 0; ///< of the instruction
     ZydisDecodedInstruction info{};
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT]{};
@@ -63,7 +65,18 @@ struct Case {
     Memory memory;
 
     std::string text() const; ///< disassembly
+    std::string hex() const;  ///< bytes
 };
+
+unsigned register_number(ZydisRegister r);
+bool has_base(const ZydisDecodedOperandMem& m); ///< a general register
+u64 segment_base(const Registers& g, ZydisRegister segment);
+/// Linear address of a memory operand; of one with a vector of indices, what they are added to.
+u64 operand_address(const Case& c, const ZydisDecodedOperand& o);
+/// Where a linear address lies in Case::memory; -1: outside.
+int memory_index(u64 linear);
+/// The outcome may depend on the bases of FS and GS.
+bool sees_bases(const Case& c);
 
 /// SplitMix64: every case has a stream of its own.
 class Random {

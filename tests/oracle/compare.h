@@ -9,7 +9,7 @@
 
 namespace vitrine::oracle {
 
-/// One line per difference; empty when the sides agree. `exact`: compare what the manual leaves undefined too.
-std::vector<std::string> differences(const Case& c, const Side& host, const Side& guest, bool exact);
+/// One line per difference; empty when the sides agree.
+std::vector<std::string> compare(const Case& c, const Side& host, const Side& guest);
 
 } // namespace vitrine::oracle

@@ -80,6 +80,7 @@ void Forms::add(const Form& form) {
             info.mnemonic != ZYDIS_MNEMONIC_INVALID) {
             auto& list = forms_[info.mnemonic];
             list.push_back(form);
+            list.back().index = count_++;
             return;
         }
     }
@@ -159,8 +160,10 @@ void Forms::write(Random& random, const Form& form, bool free, Case& out) const 
 bool Forms::generate(Random& random, ZydisMnemonic mnemonic, Case& out) const {
     const auto& list = forms_[mnemonic];
     for (unsigned attempt = 0; attempt < 20; ++attempt) {
-        write(random, list[random.below(list.size())], true, out);
-        if (ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder_, out.bytes.data(), out.bytes.size(), &out.info, out.operands)) &&
+        const Form& form = list[random.below(list.size())];
+        out.form = form.index;
+        write(random, form, true, out);
+        if (ZYAN_SUCCESS(decode_instruction(decoder_, out.bytes.data(), static_cast<unsigned>(out.bytes.size()), out.info, out.operands)) &&
             out.info.mnemonic == mnemonic) {
             out.length = out.info.length;
             return true;

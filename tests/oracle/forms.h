@@ -20,6 +20,7 @@ struct Form {
     u8 length; ///< L, L'L
     bool b;    ///< EVEX.b
     u8 opcode, modrm;
+    u32 index = 0; ///< among all
 };
 
 class Forms {
@@ -32,6 +33,9 @@ public:
     /// Random bytes of the mnemonic, decoded into the case. False when a few tries gave none.
     bool generate(Random& random, ZydisMnemonic mnemonic, Case& out) const;
 
+    /// How many forms there are.
+    u32 count() const { return count_; }
+
     const ZydisDecoder& decoder() const { return decoder_; }
 
 private:
@@ -41,6 +45,7 @@ private:
     ZydisDecoder decoder_;
     std::vector<std::vector<Form>> forms_; ///< by mnemonic
     std::vector<ZydisMnemonic> mnemonics_;
+    u32 count_ = 0;
 };
 
 } // namespace vitrine::oracle

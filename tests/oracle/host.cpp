@@ -8,6 +8,7 @@
 #include <asmjit/x86.h>
 
 #include <algorithm>
+#include <asm/prctl.h>
 #include <cpuid.h>
 #include <csignal>
 #include <cstddef>
@@ -15,6 +16,7 @@
 #include <immintrin.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -33,13 +35,14 @@ struct Area {
     u64 in_gpr[16], out_gpr[16];
     u64 in_flags, out_flags;
     u64 in_fs, in_gs, out_fs, out_gs;
-    u64 host_rsp, host_fs;
+    u64 swap_bases; ///< the instruction sees FS and GS bases: the host's own are put aside
+    u64 host_rsp, host_fs, host_gs;
     u64 entry;
     u32 mxcsr;
     // The handler's.
     u64 exit;
     volatile u64 running;
-    u64 trap, error, address, rip;
+    u64 trap, error, address, rip, rsp, flags;
 };
 
 constexpr u64 area_bytes = align_up(sizeof(Area), 4096), stub_bytes = 4096;
@@ -47,10 +50,9 @@ constexpr u64 area_bytes = align_up(sizeof(Area), 4096), stub_bytes = 4096;
 /// The signal handler has no other way to find it.
 Area* area;
 
-void on_fault(int signal, siginfo_t*, void* context) {
-    // First of all the host's own thread pointer, and no alignment checks.
-    u64 fs;
-    asm volatile("pushfq\n\tandl $~0x40400, (%%rsp)\n\tpopfq\n\trdfsbase %0\n\twrfsbase %1" : "=&r"(fs) : "r"(area->host_fs) : "cc", "memory");
+/// It may run with the case's FS base: nothing here may use the thread pointer.
+__attribute__((no_sanitize("address", "undefined"), optimize("no-stack-protector"))) void on_fault(int signal, siginfo_t*, void* context) {
+    asm volatile("pushfq\n\tandl $~0x40400, (%%rsp)\n\tpopfq" : : : "cc", "memory"); // no alignment checks here
     auto& g = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
     if (!area->running) {
         std::signal(signal, SIG_DFL);
@@ -61,8 +63,12 @@ void on_fault(int signal, siginfo_t*, void* context) {
     area->error = static_cast<u64>(g[REG_ERR]);
     area->address = static_cast<u64>(g[REG_CR2]);
     area->rip = static_cast<u64>(g[REG_RIP]);
+    area->rsp = static_cast<u64>(g[REG_RSP]);
+    area->flags = static_cast<u64>(g[REG_EFL]);
+    // The way back must not step, nor fail on a stack pointer that no program can have.
+    g[REG_RSP] = static_cast<long long>(area->host_rsp);
+    g[REG_EFL] = 2;
     g[REG_RIP] = static_cast<long long>(area->exit);
-    asm volatile("wrfsbase %0" : : "r"(fs));
 }
 
 x::Mem at(const asmjit::Label& base, std::size_t offset, u32 size = 8) {
@@ -73,11 +79,30 @@ x::Mem at(const asmjit::Label& base, std::size_t offset, u32 size = 8) {
 
 } // namespace
 
+bool Host::is_intel() {
+    unsigned a, b, c, d;
+    __cpuid(0, a, b, c, d);
+    return b == signature_INTEL_ebx;
+}
+
+/// In a child, which an undefined opcode may end.
+bool Host::has_direct_bases() {
+    const pid_t child = fork();
+    VERIFY(child >= 0);
+    if (child == 0) {
+        std::signal(SIGILL, SIG_DFL);
+        u64 base;
+        asm volatile("rdgsbase %0" : "=r"(base));
+        _exit(0);
+    }
+    int status = 0;
+    VERIFY(waitpid(child, &status, 0) == child);
+    return status == 0;
+}
+
 Host::Host() {
     VERIFY(!area);
     unsigned a, b, c, d;
-    __cpuid(0, a, b, c, d);
-    intel_ = b == 0x756e6547; // "Genu"
     __cpuid_count(13, 0, a, b, c, d);
     mask_ = a & 0xe7;
     if ((mask_ & 0xe0) != 0xe0)
@@ -147,12 +172,24 @@ void Host::build_stubs() {
     for (const x::Gp& r : saved)
         a.push(r);
     a.mov(at(base, offsetof(Area, host_rsp)), x::rsp);
-    a.rdfsbase(x::rax);
-    a.mov(at(base, offsetof(Area, host_fs)), x::rax);
-    a.mov(x::rax, at(base, offsetof(Area, in_fs)));
-    a.wrfsbase(x::rax);
-    a.mov(x::rax, at(base, offsetof(Area, in_gs)));
-    a.wrgsbase(x::rax);
+    // The bases go through the system, which may not know that they can change without it.
+    const auto system = [&](int what, std::size_t value, bool by_address) {
+        a.mov(x::eax, SYS_arch_prctl);
+        a.mov(x::edi, what);
+        if (by_address)
+            a.lea(x::rsi, at(base, value, 0));
+        else
+            a.mov(x::rsi, at(base, value));
+        a.syscall();
+    };
+    const asmjit::Label own_bases = a.newLabel(), kept_bases = a.newLabel();
+    a.cmp(at(base, offsetof(Area, swap_bases)), 0);
+    a.je(own_bases);
+    system(ARCH_GET_FS, offsetof(Area, host_fs), true);
+    system(ARCH_GET_GS, offsetof(Area, host_gs), true);
+    system(ARCH_SET_FS, offsetof(Area, in_fs), false);
+    system(ARCH_SET_GS, offsetof(Area, in_gs), false);
+    a.bind(own_bases);
     a.mov(x::eax, static_cast<u32>(mask_));
     a.xor_(x::edx, x::edx);
     a.xrstor64(at(base, offsetof(Area, in_state), 0));
@@ -170,12 +207,20 @@ void Host::build_stubs() {
     a.pop(at(base, offsetof(Area, out_flags)));
     a.push(2);
     a.popfq();
-    a.rdfsbase(x::rax);
-    a.mov(at(base, offsetof(Area, out_fs)), x::rax);
-    a.rdgsbase(x::rax);
-    a.mov(at(base, offsetof(Area, out_gs)), x::rax);
-    a.mov(x::rax, at(base, offsetof(Area, host_fs)));
-    a.wrfsbase(x::rax);
+    a.cmp(at(base, offsetof(Area, swap_bases)), 0);
+    a.je(kept_bases);
+    if (direct_bases_) {
+        a.rdfsbase(x::rax);
+        a.mov(at(base, offsetof(Area, out_fs)), x::rax);
+        a.rdgsbase(x::rax);
+        a.mov(at(base, offsetof(Area, out_gs)), x::rax);
+    } else {
+        system(ARCH_GET_FS, offsetof(Area, out_fs), true);
+        system(ARCH_GET_GS, offsetof(Area, out_gs), true);
+    }
+    system(ARCH_SET_FS, offsetof(Area, host_fs), false);
+    system(ARCH_SET_GS, offsetof(Area, host_gs), false);
+    a.bind(kept_bases);
     a.mov(x::eax, static_cast<u32>(mask_));
     a.xor_(x::edx, x::edx);
     a.xsave64(at(base, offsetof(Area, out_state), 0));
@@ -192,11 +237,13 @@ void Host::build_stubs() {
     area->exit = reinterpret_cast<u64>(area) + code.labelOffset(exit);
 }
 
-void Host::put_registers(const Registers& g) {
+void Host::put_registers(const Case& c) {
+    const Registers& g = c.registers;
     std::copy(g.gpr.begin(), g.gpr.end(), area->in_gpr);
     area->in_flags = g.rflags;
     area->in_fs = g.fs_base;
     area->in_gs = g.gs_base;
+    area->swap_bases = sees_bases(c);
     area->entry = g.rip;
     u8* const s = area->in_state;
     std::memcpy(s, g.x87.data(), 5);
@@ -222,9 +269,11 @@ void Host::put_registers(const Registers& g) {
 
 void Host::take_registers(Registers& g) const {
     std::copy(std::begin(area->out_gpr), std::end(area->out_gpr), g.gpr.begin());
-    g.rflags = area->out_flags & ~0x10000ull; // RF comes from the signal
-    g.fs_base = area->out_fs;
-    g.gs_base = area->out_gs;
+    g.rflags = area->out_flags;
+    if (area->swap_bases) {
+        g.fs_base = area->out_fs;
+        g.gs_base = area->out_gs;
+    }
     const u8* const s = area->out_state;
     u64 present;
     std::memcpy(&present, s + 512, 8);
@@ -272,7 +321,7 @@ void Host::run(const Case& c, Side& out) {
     to[1] = 0x25;
     std::memset(to + 2, 0, 4);
     std::memcpy(to + 6, &area->exit, 8);
-    put_registers(c.registers);
+    put_registers(c);
     out.registers = c.registers;
     area->running = 1;
     reinterpret_cast<void (*)()>(reinterpret_cast<u8*>(area) + area_bytes)();
@@ -283,8 +332,11 @@ void Host::run(const Case& c, Side& out) {
     out.registers.rip = c.address + c.length;
     if (trapped) {
         out.registers.rip = area->rip;
-        constexpr u64 bp = 3;
-        if (area->rip == c.address || (area->trap <= bp && area->rip == c.address + c.length)) {
+        out.registers.gpr[4] = area->rsp;
+        out.registers.rflags = area->flags & ~0x10000ull; // RF comes from the signal
+        constexpr u64 db = 1, bp = 3;
+        const bool own_trap = c.info.mnemonic == ZYDIS_MNEMONIC_INT3 || c.info.mnemonic == ZYDIS_MNEMONIC_INT1;
+        if (own_trap ? area->rip == c.address + c.length : area->rip == c.address && (area->trap == 0 || area->trap > bp)) {
             out.ending.fault = true;
             out.ending.vector = static_cast<u8>(area->trap);
             out.ending.error = static_cast<u32>(area->error);
@@ -296,6 +348,8 @@ void Host::run(const Case& c, Side& out) {
             }
         } else if (area->trap == bp) {
             --out.registers.rip; // a branch that reached the INT3s around
+        } else if (area->trap == db && area->rip == area->exit) {
+            out.registers.rip = c.address + c.length; // TF was set, and the jump to the exit stepped
         } // else a branch to where nothing can be fetched: done, and RIP says where to
     }
     std::memcpy(out.memory.data(), data_, data_size);

@@ -19,18 +19,26 @@ public:
 
     void run(const Case& c, Side& out);
 
+    static bool is_intel();
+
     bool intel() const { return intel_; }
+
+    /// The system lets programs use RDFSBASE and its kin.
+    bool direct_bases() const { return direct_bases_; }
 
     bool avx512() const { return mask_ & 0xe0; }
 
 private:
     void build_stubs();
-    void put_registers(const Registers& g);
+    void put_registers(const Case& c);
     void take_registers(Registers& g) const;
 
     u64 mask_ = 0; ///< state components that take part
     unsigned offset_[8]{}; ///< of the components in the host's own layout
-    bool intel_ = false;
+    static bool has_direct_bases();
+
+    bool intel_ = is_intel();
+    bool direct_bases_ = has_direct_bases();
     u8* code_ = nullptr;
     u8* data_ = nullptr;
     u8* read_only_ = nullptr; ///< writable alias of the read-only page

@@ -51,14 +51,6 @@ std::vector<u8> state_area(const Registers& g) {
 
 } // namespace
 
-std::string Case::text() const {
-    ZydisFormatter formatter;
-    ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL);
-    char buffer[128];
-    ZydisFormatterFormatInstruction(&formatter, &info, operands, info.operand_count_visible, buffer, sizeof buffer, address, nullptr);
-    return buffer;
-}
-
 std::string listing(const Case& c, const std::vector<std::string>& remarks) {
     const Registers& g = c.registers;
     std::string s = fmt::format("; seed {} case {}: {}\n", c.seed, c.index, c.text());

@@ -2,14 +2,14 @@
 // How operands are chosen: by chance among the values where instructions change their behaviour.
 #include "values.h"
 
+#include "x86/state.h"
+
 #include <algorithm>
 #include <cstring>
 
 namespace vitrine::oracle {
 
 namespace {
-
-enum { rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi };
 
 u64 edge_integer(Random& r) {
     static constexpr u64 edges[] = {0, 1, 2, 3, 7, 8, 15, 16, 31, 32, 33, 63, 64, 65, 0x7f, 0x80, 0x81, 0xff, 0x100, 0x7fff, 0x8000,
@@ -182,16 +182,6 @@ bool is_gpr(ZydisRegister r) {
     return r >= ZYDIS_REGISTER_RAX && r <= ZYDIS_REGISTER_R15;
 }
 
-unsigned number(ZydisRegister r) { return static_cast<unsigned>(static_cast<u8>(ZydisRegisterGetId(r))); }
-
-bool has_base(const ZydisDecodedOperandMem& m) {
-    return m.base != ZYDIS_REGISTER_NONE && m.base != ZYDIS_REGISTER_RIP && m.base != ZYDIS_REGISTER_EIP;
-}
-
-u64 segment_base(const Registers& g, ZydisRegister segment) {
-    return segment == ZYDIS_REGISTER_FS ? g.fs_base : segment == ZYDIS_REGISTER_GS ? g.gs_base : 0;
-}
-
 /// Rewrites the displacement of an operand without registers, or relative to RIP, so that it reaches `to`.
 void aim_displacement(Case& c, const ZydisDecodedOperandMem& m, u64 to) {
     if (c.info.raw.disp.size != 32)
@@ -209,13 +199,13 @@ void aim(Random& r, Case& c, const ZydisDecodedOperand& o, u64 to) {
     const u64 displacement = static_cast<u64>(m.disp.value);
     const bool narrow = c.info.address_width == 32;
     const auto set = [&](ZydisRegister reg, u64 value) {
-        g.gpr[number(reg)] = narrow ? (value & 0xffff'ffff) | (r.next() << 32) : value;
+        g.gpr[register_number(reg)] = narrow ? (value & 0xffff'ffff) | (r.next() << 32) : value;
     };
     if (m.type == ZYDIS_MEMOP_TYPE_VSIB) {
         if (has_base(m))
             set(m.base, to - displacement);
         const bool wide = r.chance(50);
-        auto& index = g.zmm[number(m.index)];
+        auto& index = g.zmm[register_number(m.index)];
         for (unsigned n = 0; n < 16; ++n) {
             const u32 value = r.chance(8) ? static_cast<u32>(r.next()) : static_cast<u32>(r.below(512)) - 64;
             std::memcpy(index.data() + 4 * n, &value, 4);
@@ -248,22 +238,6 @@ void aim(Random& r, Case& c, const ZydisDecodedOperand& o, u64 to) {
         set(m.base, to - displacement);
 }
 
-/// The operand's address as the processor will compute it; all ones when it is not one operand's.
-u64 effective(const Case& c, const ZydisDecodedOperand& o) {
-    const ZydisDecodedOperandMem& m = o.mem;
-    const Registers& g = c.registers;
-    u64 a = static_cast<u64>(m.disp.value);
-    if (m.base == ZYDIS_REGISTER_RIP || m.base == ZYDIS_REGISTER_EIP)
-        a += c.address + c.length;
-    else if (has_base(m))
-        a += g.gpr[number(m.base)];
-    if (m.index != ZYDIS_REGISTER_NONE && m.type != ZYDIS_MEMOP_TYPE_VSIB)
-        a += g.gpr[number(m.index)] * m.scale;
-    if (c.info.address_width == 32)
-        a &= 0xffff'ffff;
-    return a + segment_base(g, m.segment);
-}
-
 /// A valid XSAVE or FXSAVE image at the operand, most of the time.
 void put_save_area(Random& r, Case& c, u64 at) {
     if (at < data_page || at + 576 > data_page + data_size)
@@ -279,7 +253,7 @@ void put_save_area(Random& r, Case& c, u64 at) {
     std::memcpy(to + 24, &mxcsr, 4);
     std::memset(to + 512, 0, 64);
     if (!r.chance(10))
-        to[512] = static_cast<u8>(r.next() & 0xe7);
+        to[512] = static_cast<u8>(r.next() & 7);
     if (r.chance(5))
         to[512 + r.below(64)] = static_cast<u8>(r.next());
 }
@@ -316,7 +290,7 @@ void fill_values(Random& r, Case& c, const ZydisDecoder& decoder) {
     g.fs_base = data_page + r.below(256) * 8;
     g.gs_base = data_page + 4096 - r.below(256) * 8;
     if (r.chance(10))
-        g.fs_base = integer(r) & low_mask(47);
+        g.fs_base = std::min<u64>(integer(r) & low_mask(47), 0x7fff'ffff'0000ull); // what the host's system takes
     static constexpr u64 status = 0x8d5;
     g.rflags = 2 | (r.next() & status) | (r.chance(20) ? 0x400 : 0) | (r.chance(10) ? r.next() & 0x20'0000 : 0) | 0x200;
     for (auto& z : g.zmm)
@@ -340,7 +314,7 @@ void fill_values(Random& r, Case& c, const ZydisDecoder& decoder) {
             continue;
         const unsigned size = operand_bytes(o);
         if (o.visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN) {
-            if ((is_gpr(o.mem.base) || c.info.address_width == 32) && has_base(o.mem) && number(o.mem.base) != rsp)
+            if ((is_gpr(o.mem.base) || c.info.address_width == 32) && has_base(o.mem) && register_number(o.mem.base) != rsp)
                 aim(r, c, o, target(r, size));
             continue;
         }
@@ -349,7 +323,7 @@ void fill_values(Random& r, Case& c, const ZydisDecoder& decoder) {
         if (area)
             to = data_page + 64 * r.below(r.chance(90) ? 64 : 128) + (r.chance(5) ? r.below(64) : 0);
         aim(r, c, o, to);
-        const u64 at = effective(c, o);
+        const u64 at = operand_address(c, o);
         if (at >= data_page && at + size <= data_page + data_size) {
             u8* const operand = c.memory.data() + (at - data_page);
             if (c.info.meta.isa_ext == ZYDIS_ISA_EXT_X87 && size == 10)
@@ -368,18 +342,18 @@ void fill_values(Random& r, Case& c, const ZydisDecoder& decoder) {
         if ((c.info.mnemonic == ZYDIS_MNEMONIC_BT || c.info.mnemonic == ZYDIS_MNEMONIC_BTS || c.info.mnemonic == ZYDIS_MNEMONIC_BTR ||
              c.info.mnemonic == ZYDIS_MNEMONIC_BTC) &&
             c.operands[1].type == ZYDIS_OPERAND_TYPE_REGISTER && r.chance(70)) {
-            const unsigned reg = number(c.operands[1].reg.value) & 15;
-            if (o.mem.base == ZYDIS_REGISTER_NONE || number(o.mem.base) != reg)
-                if (o.mem.index == ZYDIS_REGISTER_NONE || number(o.mem.index) != reg)
+            const unsigned reg = register_number(c.operands[1].reg.value) & 15;
+            if (o.mem.base == ZYDIS_REGISTER_NONE || register_number(o.mem.base) != reg)
+                if (o.mem.index == ZYDIS_REGISTER_NONE || register_number(o.mem.index) != reg)
                     g.gpr[reg] = r.below(4096) - 1024;
         }
     }
     if (c.info.meta.category == ZYDIS_CATEGORY_XSAVE || c.info.meta.category == ZYDIS_CATEGORY_XSAVEOPT) {
-        g.gpr[rax] &= 0xe7 | ~0xffff'ffffull; // components that both sides have
+        g.gpr[rax] &= 7 | ~0xffff'ffffull; // components that lie in the same place everywhere
         g.gpr[rdx] &= ~0xffff'ffffull;
     }
     if (c.info.raw.disp.size || c.info.raw.imm[0].size)
-        ZydisDecoderDecodeFull(&decoder, c.bytes.data(), c.length, &c.info, c.operands);
+        (void)decode_instruction(decoder, c.bytes.data(), c.length, c.info, c.operands);
 }
 
 } // namespace vitrine::oracle

@@ -81,6 +81,18 @@ template <class T> Outcome cmpxchg_mr(Cpu& cpu, const Instruction& i) {
     return next(cpu, i);
 }
 
+/// F3 90 with REX.B is XCHG with R8, not PAUSE: the prefix says nothing about it.
+Handler bind_pause_of_r8(const Decoded& d, Instruction& out) {
+    if (!(d.info.attributes & ZYDIS_ATTRIB_HAS_REX) || !d.info.raw.rex.B)
+        return nullptr;
+    bool narrow = false;
+    for (unsigned n = 0; n < d.info.raw.prefix_count; ++n)
+        narrow |= d.info.raw.prefixes[n].value == 0x66;
+    out.reg = 8 * r8;
+    out.rm = 8 * rax;
+    return d.info.raw.rex.W ? xchg_rr<u64> : narrow ? xchg_rr<u16> : xchg_rr<u32>;
+}
+
 Handler bind_cmpxchg(const Decoded& d, Instruction&) {
     return by_width(bits_of(d, 0), [&]<class T>() -> Handler { return d.is_register(0) ? cmpxchg_rr<T> : cmpxchg_mr<T>; });
 }
@@ -128,6 +140,7 @@ Handler bind_bswap(const Decoded& d, Instruction&) {
 std::span<const OpRow> exchange_rows() {
     static constexpr OpRow rows[] = {
         {ZYDIS_MNEMONIC_XCHG, bind_xchg},
+        {ZYDIS_MNEMONIC_PAUSE, bind_pause_of_r8},
         {ZYDIS_MNEMONIC_XADD, bind_xadd},
         {ZYDIS_MNEMONIC_CMPXCHG, bind_cmpxchg},
         {ZYDIS_MNEMONIC_CMPXCHG8B, bind_pair<u32, u64>},

@@ -18,6 +18,9 @@ constexpr std::array unaligned{
     ZYDIS_MNEMONIC_PCMPESTRI, ZYDIS_MNEMONIC_PCMPESTRM, ZYDIS_MNEMONIC_PCMPISTRI, ZYDIS_MNEMONIC_PCMPISTRM,
 };
 
+/// MMX instructions whose memory operand has 16 bytes, and must be aligned.
+constexpr std::array aligned_mmx{ZYDIS_MNEMONIC_CVTPD2PI, ZYDIS_MNEMONIC_CVTTPD2PI};
+
 /// Instructions that MXCSR governs although their exception class knows no floating-point exceptions: DAZ, or the MMX conversions.
 constexpr std::array governed_by_mxcsr{
     ZYDIS_MNEMONIC_CVTPI2PS,    ZYDIS_MNEMONIC_CVTPI2PD,    ZYDIS_MNEMONIC_CVTPS2PI,    ZYDIS_MNEMONIC_CVTPD2PI,
@@ -25,6 +28,12 @@ constexpr std::array governed_by_mxcsr{
     ZYDIS_MNEMONIC_VFPCLASSPH,  ZYDIS_MNEMONIC_VFPCLASSSD,  ZYDIS_MNEMONIC_VFPCLASSSS,  ZYDIS_MNEMONIC_VFPCLASSSH,
     ZYDIS_MNEMONIC_VRCP14PD,    ZYDIS_MNEMONIC_VRCP14PS,    ZYDIS_MNEMONIC_VRCP14SD,    ZYDIS_MNEMONIC_VRCP14SS,
     ZYDIS_MNEMONIC_VRSQRT14PD,  ZYDIS_MNEMONIC_VRSQRT14PS,  ZYDIS_MNEMONIC_VRSQRT14SD,  ZYDIS_MNEMONIC_VRSQRT14SS,
+};
+
+/// Instructions whose faults do not heed the writemask (SDM: Exceptions Type E4NF) although the decoder says otherwise.
+constexpr std::array not_suppressed{
+    ZYDIS_MNEMONIC_VDBPSADBW,      ZYDIS_MNEMONIC_VGF2P8AFFINEQB, ZYDIS_MNEMONIC_VGF2P8AFFINEINVQB,
+    ZYDIS_MNEMONIC_VCVTNE2PS2BF16,
 };
 
 template <class List> bool among(const List& list, ZydisMnemonic m) { return std::find(list.begin(), list.end(), m) != list.end(); }
@@ -90,7 +99,7 @@ template <Memory memory, bool floating, bool mmx, bool aligned> Outcome run_vect
             alignas(64) u8 bounce[64];
             if constexpr (memory == Memory::load)
                 TRY(cpu.load_bytes(a, bounce, size));
-            else if constexpr (floating)
+            else if constexpr (floating || mmx) // a fault leaves MXCSR and the x87 tags as they were
                 TRY(cpu.probe(a, size, use));
             result = run_thunk(cpu, i, bounce);
             if constexpr (memory == Memory::store)
@@ -122,7 +131,8 @@ Handler bind_vector(const Decoded& d, Instruction& out) {
         return nullptr;
     if (const Handler h = refused(d.mode, form.unit))
         return h;
-    if (form.memory && form.mask && form.suppresses)
+    // A masked store must leave what it does not write, whether its faults heed the mask or not.
+    if (form.memory && form.mask && (form.suppresses || form.stores))
         return bind_masked_memory(d, form, out);
     const Thunk thunk = thunk_of(d, form);
     if (!thunk)
@@ -215,8 +225,9 @@ VectorForm::VectorForm(const Decoded& d) {
     floating = (says & floating_point) || among(governed_by_mxcsr, d.info.mnemonic);
     if (d.info.mnemonic == ZYDIS_MNEMONIC_CVTPI2PS) // its memory form switches to MMX too
         mmx = true;
-    aligned = legacy ? (says & aligned_legacy) && memory_size == 16 && !among(unaligned, d.info.mnemonic) : says & aligned_vex;
-    suppresses = !(says & no_suppression);
+    aligned = legacy ? (((says & aligned_legacy) && !among(unaligned, d.info.mnemonic)) || among(aligned_mmx, d.info.mnemonic)) && memory_size == 16
+                     : says & aligned_vex;
+    suppresses = !(says & no_suppression) && !among(not_suppressed, d.info.mnemonic);
     if (d.info.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX && d.info.avx.mask.reg != ZYDIS_REGISTER_NONE)
         mask = static_cast<u8>(ZydisRegisterGetId(d.info.avx.mask.reg));
 }

@@ -18,16 +18,20 @@ struct Layout {
     unsigned element_log2; ///< bytes of an element in memory
     unsigned count;        ///< elements in memory
     unsigned governed;     ///< mask bits that matter; more than `count` when the operand is broadcast
+    bool aligned = false;  ///< the whole operand must be aligned to its size
+    bool whole = false;    ///< faults do not care for the mask: the whole operand is checked first
 
     void put(Instruction& out) const {
-        out.third = static_cast<u16>(element_log2 | (governed - 1) << 4);
+        out.third = static_cast<u16>(element_log2 | (governed - 1) << 4 | whole << 14 | aligned << 15);
         out.operand_size = static_cast<u8>(count << element_log2);
     }
 
     explicit Layout(const Instruction& i)
-        : element_log2(i.third & 15u), count(unsigned{i.operand_size} >> element_log2), governed((i.third >> 4) + 1u) {}
+        : element_log2(i.third & 15u), count(unsigned{i.operand_size} >> element_log2), governed((i.third >> 4 & 0x3f) + 1u),
+          aligned(i.third >> 15), whole(i.third >> 14 & 1) {}
 
-    Layout(unsigned log2, unsigned n, unsigned bits) : element_log2(log2), count(n), governed(bits) {}
+    Layout(unsigned log2, unsigned n, unsigned bits, bool aligned_, bool whole_)
+        : element_log2(log2), count(n), governed(bits), aligned(aligned_), whole(whole_) {}
 };
 
 /// Bit i: element i of memory is accessed.
@@ -77,6 +81,10 @@ template <bool store, MaskFrom from, bool packed, bool floating> Outcome run_mas
     const unsigned first = active ? static_cast<unsigned>(std::countr_zero(active)) : 0;
     const unsigned last = active ? 63u - static_cast<unsigned>(std::countl_zero(active)) : 0;
     u8* direct = nullptr;
+    if (active && layout.aligned && (TRY(cpu.address(i, i.operand_size, use)).value & (i.operand_size - 1u)))
+        return cpu.gp();
+    if (layout.whole)
+        TRY(cpu.probe(TRY(cpu.address(i, i.operand_size, use)), i.operand_size, use));
     if (active && !i.checked) {
         // The elements between are masked off on the host too: only the ends matter.
         const unsigned at = first << layout.element_log2, bytes = (last + 1 - first) << layout.element_log2;
@@ -194,7 +202,7 @@ Handler bind_masked_memory(const Decoded& d, const VectorForm& form, Instruction
     if (form.memory_size * 8u == d.info.avx.vector_length && d.is_register(0) && d.operand(0).element_size > element)
         element = d.operand(0).element_size;
     const unsigned count = form.memory_size * 8u / element;
-    Layout(static_cast<unsigned>(std::countr_zero(element / 8)), count, count * copies(d.info.avx.broadcast.mode)).put(out);
+    Layout(static_cast<unsigned>(std::countr_zero(element / 8)), count, count * copies(d.info.avx.broadcast.mode), form.aligned, !form.suppresses).put(out);
     out.condition = form.mask;
     return is_packed(d.info.mnemonic) ? choose<MaskFrom::opmask, true>(form) : choose<MaskFrom::opmask, false>(form);
 }
@@ -206,7 +214,7 @@ Handler bind_masked_move(const Decoded& d, Instruction& out) {
     out.extra = reinterpret_cast<const void*>(thunk_of(d, form));
     const bool wide = d.info.mnemonic == ZYDIS_MNEMONIC_VMASKMOVPD || d.info.mnemonic == ZYDIS_MNEMONIC_VPMASKMOVQ;
     const unsigned log2 = wide ? 3 : 2, count = form.memory_size >> log2;
-    Layout(log2, count, count).put(out);
+    Layout(log2, count, count, false, false).put(out);
     out.condition = static_cast<u8>(register_number(d.operand(1)));
     return choose<MaskFrom::vector, false>(form);
 }

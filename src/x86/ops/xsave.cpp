@@ -103,6 +103,8 @@ template <Save kind, bool wide> Outcome run_xsave(Cpu& cpu, const Instruction& i
         save |= xstate_sse;
         xstate_bv |= xstate_sse;
     }
+    const bool legacy = save & (xstate_x87 | xstate_sse) || (!compacts && mask & xstate_avx);
+    TRY(cpu.probe(legacy ? a : a + xsave_legacy_size, 8, Use::write)); // a fault is one of a write, from the area's beginning on
     Pieces pieces(cpu, a);
     if (save & xstate_x87) {
         u8 image[fxsave::xmm];

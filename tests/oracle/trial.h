@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Makes cases, executes them on both sides and counts what came of it; what a worker process does all day.
+#pragma once
+
+#include "case.h"
+#include "forms.h"
+#include "guest.h"
+#include "host.h"
+#include "lists.h"
+#include "values.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace vitrine::oracle {
+
+inline constexpr unsigned max_forms = 1 << 20, max_rows = 64;
+
+struct Counts {
+    u64 run = 0, faulted = 0, failed = 0, skipped = 0, unimplemented = 0;
+
+    Counts& operator+=(const Counts& o) {
+        run += o.run;
+        faulted += o.faulted;
+        failed += o.failed;
+        skipped += o.skipped;
+        unimplemented += o.unimplemented;
+        return *this;
+    }
+};
+
+/// What a worker tells the parent: in shared memory, so that it outlives the worker.
+struct Progress {
+    u64 next = 0; ///< the case under way, or to be done next
+    u64 done = 0, shown = 0, unsteady = 0;
+    Counts by_mnemonic[ZYDIS_MNEMONIC_MAX_VALUE + 1];
+    u64 by_case_skip[max_rows]{}, by_difference[max_rows]{};
+    u8 form_ran[max_forms]{};
+};
+
+/// Mnemonics that the model has and that are tried.
+std::vector<ZydisMnemonic> tried(const Forms& forms, const CpuModel& model, std::string_view only);
+
+/// Makes case `index`; false when this one must not run. Rows of case_skips() that said so are counted.
+bool make(Case& c, u64 seed, u64 index, const Forms& forms, const std::vector<ZydisMnemonic>& mnemonics, const CpuModel& model,
+          Progress& p);
+
+class Trial {
+public:
+    explicit Trial(Progress& p) : progress_(p), guest_(std::make_unique<Guest>()) {}
+
+    const CpuModel& model() const { return guest_->model(); }
+
+    /// Executes and compares the case. Returns what differs, one line each. `guest_bytes`: what the guest gets in place of the case's
+    /// instruction, to see that the difference is noticed.
+    std::vector<std::string> run(const Case& c, const Case* for_guest = nullptr);
+
+private:
+    void run_host(const Case& c);
+
+    Progress& progress_;
+    Host host_;
+    std::unique_ptr<Guest> guest_;
+    std::unique_ptr<Side> on_host_ = std::make_unique<Side>(), again_ = std::make_unique<Side>(), here_ = std::make_unique<Side>();
+};
+
+} // namespace vitrine::oracle
