@@ -123,6 +123,7 @@ private:
 Expected<RunReport> run_session(RunOptions options) {
     // An outside that goes away is told by the write that fails, with a message and a status.
     std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGXFSZ, SIG_IGN);
     TRY(refuse_missing(options));
     if (options.serial.empty())
         options.serial.push_back("stdio");

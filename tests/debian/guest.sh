@@ -3,7 +3,7 @@
 
 files() {
     findmnt -n -o SOURCE,FSTYPE /
-    python3.11 parts/files.py /root/files
+    python3.11 parts/files.py "$PWD/files"
 }
 
 stress() {
