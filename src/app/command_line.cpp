@@ -21,7 +21,8 @@ void add(CLI::App& to, const OptionRow& row, Found& found) {
     const std::string name(row.name), help(row.help);
     if (row.kind == OptionKind::flag) {
         to.add_flag_function(
-            name, [&found, &row](std::int64_t n) { found[row.name].assign(static_cast<std::size_t>(n), ""); }, help);
+              name, [&found, &row](std::int64_t n) { found[row.name].assign(static_cast<std::size_t>(n), ""); }, help)
+            ->disable_flag_override();
         return;
     }
     to.add_option(
@@ -110,10 +111,12 @@ Expected<Command> parse_command_line(int argc, const char* const* argv) {
         return unexpected(app, run->parsed() ? run : nullptr);
     } catch (const CLI::ArgumentMismatch& e) {
         const std::string text = e.what();
-        const std::string name = text.substr(0, text.find(':'));
+        const std::string name = text.substr(0, text.find_first_of(": "));
         for (const OptionRow& row : run_options())
             if (row.name == name)
                 return Error(name + ": its value is missing; give " + name + " " + std::string(row.value));
+            else if (row.name == "--" + name)
+                return Error("--" + name + " takes no value; give it alone or leave it away");
         return Error(one_line(text));
     } catch (const CLI::RequiredError&) {
         return Error("explain what? Give the name of a device, model or topic, or an exit status");

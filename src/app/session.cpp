@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -120,6 +121,9 @@ private:
 } // namespace
 
 Expected<RunReport> run_session(RunOptions options) {
+    // An outside that goes away is told by the write that fails, with a message and a status.
+    std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGXFSZ, SIG_IGN);
     TRY(refuse_missing(options));
     if (options.serial.empty())
         options.serial.push_back("stdio");

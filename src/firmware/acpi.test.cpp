@@ -31,6 +31,7 @@ std::vector<Board> boards() {
     full.fixed_io = {{"APM", {0xb2, 2}}, {"reset", {0xcf9, 1}}};
     full.serial = {{0x3f8, 4}, {0x2f8, 3}, {0x3e8, 4}, {0x2e8, 3}};
     full.smi_command = 0xb2;
+    full.pvpanic_port = 0x505;
     Board least;
     least.isa_bridge.reset();
     least.hpet_address.reset();

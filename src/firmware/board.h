@@ -90,6 +90,7 @@ struct Board {
     bool keyboard_controller = true; ///< i8042, keyboard port only
     bool rtc = true;
     bool fw_cfg = true; ///< ports 510h-51Bh
+    std::optional<u16> pvpanic_port; ///< where a guest tells that it panicked
     std::vector<SerialPort> serial{SerialPort{}};
 
     std::vector<NamedWindow> fixed_mmio; ///< further memory that firmware reserves (VT-d registers, test devices)

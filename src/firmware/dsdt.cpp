@@ -181,6 +181,9 @@ Bytes dsdt(const Board& board) {
     if (board.fw_cfg)
         system += device("FWCF", name("_HID", string("QEMU0002")) + name("_STA", integer(0xb)) +
                                      name("_CRS", Resources().io(0x510, 0x0c).code()));
+    if (board.pvpanic_port)
+        system += device("PEVT", name("_HID", string("QEMU0001")) + name("_STA", integer(0xf)) +
+                                     name("_CRS", Resources().io(*board.pvpanic_port, 1).code()));
     system += processors(board);
 
     Code all;

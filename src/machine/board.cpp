@@ -5,6 +5,7 @@
 #include "machine/machine.h"
 #include "chipset/spec/acpi_pm.h"
 #include "chipset/spec/hpet.h"
+#include "devices/pvpanic.h"
 #include "machine/boot_state.h"
 #include "machine/device_table.h"
 #include "pci/assign.h"
@@ -141,6 +142,12 @@ Disk& Board::plug_disk(std::unique_ptr<Disk> disk) {
     return plugged;
 }
 
+void Board::plug_pvpanic(u16 port) {
+    Machine& m = machine_;
+    plug(std::make_unique<Pvpanic>(m.space().ports(), port, m.glass(), [&m] { m.request({EndingKind::panic, 0, {}}); }));
+    pvpanic_port_ = port;
+}
+
 void Board::reset(Reset kind) {
     for (Device* device : devices_)
         device->reset(kind);
@@ -189,6 +196,7 @@ firmware::Board Board::description() const {
     board.smi_command = acpi_pm::apm_control_port;
     board.acpi_enable = acpi_pm::acpi_enable_command;
     board.acpi_disable = acpi_pm::acpi_disable_command;
+    board.pvpanic_port = pvpanic_port_;
     board.s5_sleep_type = pm_.sleep_types().s5;
     board.serial.clear();
     for (unsigned n = 0; n < config.serial_ports; ++n)

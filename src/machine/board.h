@@ -60,6 +60,7 @@ public:
     /// The next free root port, for a function below it.
     Expected<pci::RootPort*> plug_root_port();
     Disk& plug_disk(std::unique_ptr<Disk> disk);
+    void plug_pvpanic(u16 port);
 
     /// In the order of the command line.
     const std::vector<Disk*>& disks() const { return disks_; }
@@ -108,6 +109,7 @@ private:
     I8042 i8042_;
     firmware::FwCfg fw_cfg_;
     std::vector<pci::RootPort*> root_ports_;
+    std::optional<u16> pvpanic_port_;
     std::vector<Disk*> disks_;
     std::vector<std::unique_ptr<Device>> plugged_; ///< what the configuration asked for
 };

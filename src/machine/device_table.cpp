@@ -6,6 +6,7 @@
 #include "devices/edu.h"
 #include "devices/pc_testdev.h"
 #include "devices/pci_testdev.h"
+#include "devices/pvpanic.h"
 #include "machine/board.h"
 #include "machine/machine.h"
 
@@ -52,6 +53,11 @@ Expected<> plug_debug_exit(const DeviceConfig& device, Board& board) {
     return {};
 }
 
+Expected<> plug_pvpanic(const DeviceConfig& device, Board& board) {
+    board.plug_pvpanic(static_cast<u16>(TRY(number_property(device, "ioport", Pvpanic::standard_port, 0xffff))));
+    return {};
+}
+
 Expected<> plug_edu(const DeviceConfig& device, Board& board) {
     const u64 mask = TRY(number_property(device, "dma_mask", Edu::Options{}.dma_mask, ~0ull));
     return board.plug_function(std::make_unique<Edu>(board.platform(), board.machine().clock(), Edu::Options{mask}));
@@ -70,6 +76,10 @@ constexpr PropertyRow debug_exit_properties[] = {
     {"iosize", "number of ports: 1, 2 or 4", "2"},
 };
 
+constexpr PropertyRow pvpanic_properties[] = {
+    {"ioport", "port", "0x505"},
+};
+
 constexpr PropertyRow edu_properties[] = {
     {"dma_mask", "address bits that its DMA engine has", "0xfffffff"},
 };
@@ -83,6 +93,7 @@ constexpr DeviceRow table[] = {
     {"isa-debug-exit", "ISA", "a write of V ends the run with status (V << 1) | 1", debug_exit_properties, plug_debug_exit},
     {"pc-testdev",     "ISA", "ports, interrupt lines and memory for kvm-unit-tests", {}, plug_pc_testdev},
     {"pci-testdev",    "PCI", "counts writes to its BARs, for kvm-unit-tests", pci_testdev_properties, plug_pci_testdev},
+    {"pvpanic",        "ISA", "ends the run with status 12 when the guest tells that it panicked", pvpanic_properties, plug_pvpanic},
 };
 // clang-format on
 

@@ -207,10 +207,34 @@ Ending Machine::at_border(u64 until_instructions, u64 until_time) {
     return {};
 }
 
+/// No interrupt wakes any processor: what is left are NMIs, which only a device that was told to sends.
+bool Machine::deaf() const {
+    return std::all_of(cpus_.begin(), cpus_.end(), [](const auto& cpu) {
+        switch (cpu->activity) {
+        case Activity::hlt:
+            return !(cpu->flags & rflags::if_);
+        case Activity::wait_for_sipi:
+        case Activity::shutdown:
+            return true;
+        default:
+            return false;
+        }
+    });
+}
+
 /// No processor can run: time goes to the next thing that happens.
 Ending Machine::skip_idle(u64 until_time) {
+    // A machine that has been deaf for so long stays so.
+    constexpr u64 patience = 60 * nanoseconds_per_second;
     const u64 now = clock_.now();
-    const u64 until = std::min({clock_.next_due(), inputs_.next_instant(), until_time});
+    u64 until = std::min({clock_.next_due(), inputs_.next_instant(), until_time});
+    if (deaf()) {
+        const u64 end = scheduler_.last_ran() + patience;
+        if (now >= end)
+            return {EndingKind::halted, 0,
+                    "all processors are halted with interrupts off, and in a minute no NMI has come: nothing would ever happen again"};
+        until = std::min(until, end);
+    }
     if (until == never && !inputs_.open())
         return {EndingKind::halted, 0,
                 "all processors are halted, no timer is running, and no input can come: nothing would ever happen again"};

@@ -99,6 +99,7 @@ private:
     Expected<> reset(Reset kind);
     Ending at_border(u64 until_instructions, u64 until_time);
     Ending skip_idle(u64 until_time);
+    bool deaf() const;
     Ending ending_of_stop(Cpu& cpu);
     unsigned components() const;
     std::string component_name(unsigned n) const;

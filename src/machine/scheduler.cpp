@@ -41,6 +41,7 @@ Scheduler::Turn Scheduler::turn(u64 most) {
 
     instructions_ += used;
     clock_.advance_to(now + used);
+    last_ran_ = now + used;
     left_ -= std::min(left_, used);
     if (end == RunEnd::idle || end == RunEnd::yield || quantum_over_)
         left_ = 0;
@@ -63,6 +64,7 @@ void Scheduler::state(Visitor& v) {
     v.field("present", present_);
     v.field("left", left_);
     v.field("instructions", instructions_);
+    v.field("last ran", last_ran_);
     if (v.loading() && (present_ >= processors_.size() || left_ > quantum)) {
         present_ = 0;
         left_ = 0;

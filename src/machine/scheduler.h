@@ -52,6 +52,9 @@ public:
     /// Virtual nanoseconds executed so far, all processors together: what the command line calls instructions.
     u64 instructions() const { return instructions_ + (running_ ? processors_[present_]->runner().elapsed() : 0); }
 
+    /// Virtual time at which a processor last executed something.
+    u64 last_ran() const { return last_ran_; }
+
     /// A platform reset: the boot processor begins; the count goes on.
     void restart();
 
@@ -65,6 +68,7 @@ private:
     unsigned present_ = 0;
     u64 left_ = quantum; ///< of the present processor's quantum
     u64 instructions_ = 0;
+    u64 last_ran_ = 0;
     bool running_ = false, quantum_over_ = false; ///< only while a slice runs
 };
 

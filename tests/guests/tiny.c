@@ -138,7 +138,7 @@ static const char* tell(u32 magic, const u32* info) {
 
 static void verdict(void) { __asm__ volatile("outl %0, %1" : : "a"(21), "d"((u16)0xf4)); }
 
-static void power_off(void) { __asm__ volatile("outw %0, %1" : : "a"((u16)(1 << 13)), "d"((u16)0x604)); }
+static void power_off(void) { __asm__ volatile("outw %0, %1" : : "a"((u16)(1 << 13 | 7 << 10)), "d"((u16)0x604)); }
 
 static void reset(void) { out8(0xcf9, 6); }
 
