@@ -71,6 +71,11 @@ public:
     /// Everything but the contents of RAM, which snapshots write page by page.
     void state(Visitor& v);
 
+    /// The same, one by one: the clock, the scheduler, and so on to the last device. The order is fixed by the configuration.
+    unsigned components() const;
+    std::string component_name(unsigned n) const;
+    void visit(unsigned n, Visitor& v);
+
     const MachineConfig& config() const { return config_; }
     Glass& glass() { return *glass_; }
     Clock& clock() { return clock_; }
@@ -100,9 +105,6 @@ private:
     Ending at_border(u64 until_instructions, u64 until_time);
     Ending skip_idle(u64 until_time);
     Ending ending_of_stop(Cpu& cpu);
-    unsigned components() const;
-    std::string component_name(unsigned n) const;
-    void visit(unsigned n, Visitor& v);
 
     MachineConfig config_;
     std::unique_ptr<Glass> glass_;
