@@ -40,7 +40,7 @@ void add(CLI::App& to, const OptionRow& row, Found& found) {
 }
 
 Expected<Command> make_run(const Found& found) {
-    ParsedRun run;
+    RunOptions run;
     for (const OptionRow& row : run_options()) {
         const auto at = found.find(row.name);
         if (at == found.end())
@@ -58,7 +58,7 @@ Expected<Command> make_run(const Found& found) {
             if (reads != files || at == found.end())
                 continue;
             for (const std::string& value : at->second)
-                TRY(row.apply(run.options, value));
+                TRY(row.apply(run, value));
         }
     TRY(check(run));
     return Command(std::move(run));

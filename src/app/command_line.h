@@ -22,7 +22,7 @@ struct Explain {
     std::string what;
 };
 
-using Command = std::variant<PrintText, ParsedRun, ListDevices, ListCpus, Explain>;
+using Command = std::variant<PrintText, RunOptions, ListDevices, ListCpus, Explain>;
 
 Expected<Command> parse_command_line(int argc, const char* const* argv);
 

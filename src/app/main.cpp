@@ -6,6 +6,7 @@
 #include "host/terminal.h"
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -38,15 +39,15 @@ int do_command(const Explain& c) {
     return text.ok() ? print(text.value()) : fail(text.error());
 }
 
-int do_command(const ParsedRun& run) {
-    const auto report = run_session(run.options);
+int do_command(const RunOptions& run) {
+    const auto report = run_session(run);
     if (!report.ok())
         return fail(report.error());
-    print_report(run.options, report.value());
-    if (!run.options.junit.empty()) {
-        std::ofstream file(run.options.junit);
+    print_report(run, report.value());
+    if (!run.junit.empty()) {
+        std::ofstream file(run.junit);
         if (!(file << junit_text(report.value())).flush())
-            return fail(Error("--junit " + run.options.junit + ": cannot be written: " + std::strerror(errno), Status::host_short));
+            return fail(Error("--junit " + run.junit + ": cannot be written: " + std::strerror(errno), Status::host_short));
     }
     return report.value().status;
 }
@@ -54,6 +55,8 @@ int do_command(const ParsedRun& run) {
 } // namespace
 
 int main(int argc, char** argv) {
+    // A file that may not grow is an error of the write, to be told like a full disk.
+    std::signal(SIGXFSZ, SIG_IGN);
     try {
         const auto command = parse_command_line(argc, argv);
         if (!command.ok())

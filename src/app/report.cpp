@@ -120,6 +120,7 @@ std::string ending_text(const Ending& ending) {
     case EndingKind::reset:
     case EndingKind::panic:
     case EndingKind::script_over:
+    case EndingKind::diverged:
         return ending.text.empty() ? std::string(row_of(ending.kind).meaning) : ending.text;
     case EndingKind::triple_fault:
         return "triple fault: " + ending.text;

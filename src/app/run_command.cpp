@@ -299,11 +299,7 @@ Expected<machine::DiskConfig> parse_disk(const std::string& text) {
     return disk;
 }
 
-Expected<> check(const ParsedRun& run) {
-    const RunOptions& o = run.options;
-    const auto given = [&](std::string_view name) {
-        return std::find(run.given.begin(), run.given.end(), name) != run.given.end();
-    };
+Expected<> check(const RunOptions& o) {
     if (!o.config.kernel && o.restore.empty() && o.replay.empty())
         return Error("--kernel is missing: give the kernel to boot (or --restore, or --replay)");
     if (!o.restore.empty() && !o.replay.empty())
@@ -312,17 +308,11 @@ Expected<> check(const ParsedRun& run) {
         return Error("--record and --replay cannot be given together");
     if (!o.record.empty() && !o.restore.empty())
         return Error("--record and --restore cannot be given together: a recording begins at power on");
-    if (o.config.initrd && !o.config.kernel)
-        return Error("--initrd needs --kernel");
-    if (!o.config.append.empty() && !o.config.kernel)
-        return Error("--append needs --kernel");
-    if (!o.config.modules.empty() && !o.config.kernel)
-        return Error("--module needs --kernel");
     if (std::count(o.serial.begin(), o.serial.end(), "stdio") > 1)
         return Error("--serial stdio is given twice; only one serial port can have the standard input and output");
     if (o.wait_gdb && !o.gdb)
         return Error("--wait-gdb needs --gdb PORT");
-    if (given("--trace-file") && o.trace.empty())
+    if (!o.trace_file.empty() && o.trace.empty())
         return Error("--trace-file needs --trace TOPIC");
     return {};
 }

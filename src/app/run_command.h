@@ -23,7 +23,7 @@ struct OptionRow {
 std::span<const OptionRow> run_options();
 
 /// What only the whole command line shows: a kernel is there, consoles do not collide.
-Expected<> check(const ParsedRun& run);
+Expected<> check(const RunOptions& options);
 
 /// --disk FILE[,readonly|,overlay=FILE|,discard]
 Expected<machine::DiskConfig> parse_disk(const std::string& text);

@@ -31,12 +31,7 @@ struct RunOptions {
     std::string junit;
     bool escapes_without_terminal = false; ///< Ctrl-A works on pipes too
     bool quiet = false;                    ///< nothing about the guest's odd behaviour on standard error
-};
-
-/// The names of options that were given; a restored or replayed machine must not contradict its file.
-struct ParsedRun {
-    RunOptions options;
-    std::vector<std::string> given;
+    std::vector<std::string> given;        ///< names of options; a restored or replayed machine must not contradict its file
 };
 
 } // namespace vitrine::app

@@ -2,6 +2,8 @@
 // One run from the options to the report: streams, the machine, the marks on its way (hashes), the ending.
 #include "app/session.h"
 
+#include "app/marks.h"
+#include "app/state_files.h"
 #include "host/console.h"
 #include "host/descriptor.h"
 #include "machine/machine.h"
@@ -75,8 +77,8 @@ Expected<std::unique_ptr<Glass>> open_glass(const RunOptions& o, Outside& outsid
 /// Options whose parts are still being built are refused, never ignored.
 Expected<> refuse_missing(const RunOptions& o) {
     const std::pair<bool, const char*> missing[] = {
-        {o.monitor.has_value(), "--monitor"},     {o.gdb.has_value(), "--gdb"},   {o.snapshot_at != never, "--snapshot-at"},
-        {!o.restore.empty(), "--restore"},        {!o.record.empty(), "--record"}, {!o.replay.empty(), "--replay"},
+        {o.monitor.has_value(), "--monitor"},
+        {o.gdb.has_value(), "--gdb"},
     };
     for (const auto& [asked, name] : missing)
         if (asked)
@@ -84,39 +86,26 @@ Expected<> refuse_missing(const RunOptions& o) {
     return {};
 }
 
-class Run {
-public:
-    Run(const RunOptions& options, Machine& m) : options_(options), machine_(m) {
-        if (options.hash_every != never)
-            next_hash_ = options.hash_every;
-    }
+void add_hash_lines(const RunOptions& options, Machine& m, Marks& marks) {
+    if (options.hash_every != never)
+        marks.every(options.hash_every, m.instructions(), [&m](u64 at) {
+            std::fprintf(stderr, "hash %llu %s\n", static_cast<unsigned long long>(at), m.hash().text().c_str());
+            return Ending{};
+        });
+}
 
-    Ending go() {
-        for (;;) {
-            Ending ending = machine_.run(std::min(options_.stop_at, next_hash_), options_.stop_after);
-            if (ending.kind != EndingKind::instructions)
-                return ending;
-            marks();
-            if (machine_.instructions() >= options_.stop_at)
-                return ending;
-        }
+/// Runs to the end, with everything on the way that was asked for.
+Ending go(const RunOptions& options, Machine& m, Marks& marks, u64 end_instant) {
+    for (;;) {
+        Ending ending = m.run(std::min(options.stop_at, marks.next()), std::min(options.stop_after, end_instant));
+        if (ending.kind != EndingKind::instructions)
+            return ending;
+        if (Ending early = marks.reached(m.instructions()))
+            return early;
+        if (m.instructions() >= options.stop_at)
+            return ending;
     }
-
-private:
-    void marks() {
-        const u64 n = machine_.instructions();
-        if (n < next_hash_)
-            return;
-        // PAUSE can pass more than one multiple at once: the last one passed is told.
-        const u64 at = n - n % options_.hash_every;
-        std::fprintf(stderr, "hash %llu %s\n", static_cast<unsigned long long>(at), machine_.hash().text().c_str());
-        next_hash_ = at + options_.hash_every;
-    }
-
-    const RunOptions& options_;
-    Machine& machine_;
-    u64 next_hash_ = never;
-};
+}
 
 } // namespace
 
@@ -132,6 +121,9 @@ Expected<RunReport> run_session(RunOptions options) {
         options.config.devices.push_back(
             {"isa-debug-exit",
              {{"iobase", std::to_string(*options.config.debug_exit)}, {"iosize", std::to_string(options.config.debug_exit_size)}}});
+    options.config.debug_exit.reset(); // it is one of the devices now
+
+    Source source = TRY(open_source(options));
 
     RunReport report;
     report.name = options.config.kernel ? std::filesystem::path(options.config.kernel->name).filename().string() : "run";
@@ -141,9 +133,12 @@ Expected<RunReport> run_session(RunOptions options) {
     const std::unique_ptr<Machine> m = TRY(Machine::create(std::move(options.config), outside.streams, std::move(glass)));
     m->no_reboot = options.no_reboot;
     m->pace() = machine::Pace(options.pace);
-    TRY(m->power_on());
+    StateFiles files = TRY(StateFiles::start(std::move(source), options, *m));
+    Marks marks;
+    files.add_marks(options, marks);
+    add_hash_lines(options, *m, marks);
 
-    report.ending = Run(options, *m).go();
+    report.ending = files.finish(go(options, *m, marks, files.end_instant()));
     report.status = machine::status_of(report.ending);
     report.instructions = m->instructions();
     report.retired = m->retired();

@@ -22,6 +22,7 @@ enum class EndingKind : u8 {
     instructions,  ///< the instruction count that was asked for has been reached
     time,          ///< the virtual time that was asked for has been reached
     script_over,   ///< a replay has nothing more to say
+    diverged,      ///< a replay came to another state than the recording
     quit,          ///< somebody typed Ctrl-A x
     monitor,       ///< somebody typed Ctrl-A c
     debugger,      ///< a breakpoint or watchpoint
@@ -56,6 +57,7 @@ inline constexpr EndingRow endings[] = {
     {EndingKind::instructions,  "instructions",  10, "the instruction limit was reached"},
     {EndingKind::time,          "time",          10, "the limit of virtual time was reached"},
     {EndingKind::script_over,   "replay-over",   10, "the recording ends here"},
+    {EndingKind::diverged,      "diverged",      70, "the replay came to another state than the recording"},
     {EndingKind::quit,          "quit",           0, "ended from the terminal"},
     {EndingKind::monitor,       "monitor",       -1, "the monitor was asked for"},
     {EndingKind::debugger,      "debugger",      -1, "stopped for a debugger"},

@@ -9,6 +9,7 @@ namespace vitrine::machine {
 namespace {
 
 constexpr std::size_t read_ahead = 4096;
+constexpr std::size_t read_at_once = 256;
 
 } // namespace
 
@@ -19,7 +20,7 @@ void Inputs::plug(std::string name, ByteSink& sink, host::Character* source) {
 void Inputs::gather(Port& port) {
     if (!port.source || port.waiting.size() >= read_ahead)
         return;
-    u8 buffer[256];
+    u8 buffer[read_at_once];
     const std::size_t n = port.source->take(buffer);
     port.waiting.insert(port.waiting.end(), buffer, buffer + n);
 }
@@ -66,7 +67,19 @@ bool Inputs::open() const {
            std::any_of(watched_.begin(), watched_.end(), [](const host::Character* c) { return c->open(); });
 }
 
+void Inputs::state(Visitor& v) {
+    v.field("next poll", next_poll_);
+    const u64 n = v.count("ports", ports_.size(), ports_.size());
+    if (n != ports_.size())
+        return v.refuse("there are " + std::to_string(n) + " ports for input, and must be " + std::to_string(ports_.size()));
+    for (Port& port : ports_)
+        v.blob("waiting", port.waiting, read_ahead + read_at_once);
+}
+
 bool Inputs::interactive() const {
+    // A replay waits for nobody.
+    if (script_)
+        return false;
     return std::any_of(ports_.begin(), ports_.end(), [](const Port& p) { return p.source && p.source->interactive(); }) ||
            std::any_of(watched_.begin(), watched_.end(), [](const host::Character* c) { return c->interactive(); });
 }

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/ports.h"
+#include "base/visitor.h"
 #include "host/character.h"
 #include "machine/pace.h"
 
@@ -74,6 +75,11 @@ public:
 
     /// What a person wished since the last call.
     host::Wish wish();
+
+    unsigned ports() const { return static_cast<unsigned>(ports_.size()); }
+
+    /// What was typed and not yet taken, for snapshots: it lies outside the machine and is no part of its hash.
+    void state(Visitor& v);
 
     /// The first write to the outside that the host refused.
     const Error* refused() const;

@@ -71,6 +71,11 @@ public:
     /// Everything but the contents of RAM, which snapshots write page by page.
     void state(Visitor& v);
 
+    /// The same, one by one: the clock, the scheduler, and so on to the last device. The order is fixed by the configuration.
+    unsigned components() const;
+    std::string component_name(unsigned n) const;
+    void visit(unsigned n, Visitor& v);
+
     const MachineConfig& config() const { return config_; }
     Glass& glass() { return *glass_; }
     Clock& clock() { return clock_; }
@@ -101,9 +106,6 @@ private:
     Ending skip_idle(u64 until_time);
     bool deaf() const;
     Ending ending_of_stop(Cpu& cpu);
-    unsigned components() const;
-    std::string component_name(unsigned n) const;
-    void visit(unsigned n, Visitor& v);
 
     MachineConfig config_;
     std::unique_ptr<Glass> glass_;

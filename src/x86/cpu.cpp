@@ -67,6 +67,7 @@ void Cpu::reset(Reset kind) {
     reset_msrs(msr, model_, kind);
     stop_ = {};
     fault_history_.clear();
+    boundary_ = Boundary::fresh;
     tlb_.flush_all();
     mode_changed();
     if (apic_)
@@ -106,7 +107,7 @@ void Cpu::mode_changed() {
     events_changed();
 }
 
-void Cpu::paging_changed() {
+TlbKey Cpu::tlb_key() const {
     TlbKey key;
     key.root = present_root();
     key.pcid = cr4 & cr4::pcide ? static_cast<u16>(cr3 & 0xfff) : u16{0};
@@ -115,7 +116,11 @@ void Cpu::paging_changed() {
                (cr4 & (cr4::pse | cr4::pae | cr4::la57 | cr4::smep | cr4::smap | cr4::pke));
     if (cr4 & cr4::pke)
         key.mode |= u64{pkru} << 32;
-    tlb_.select(key);
+    return key;
+}
+
+void Cpu::paging_changed() {
+    tlb_.select(tlb_key());
     privilege_changed();
 }
 
@@ -147,6 +152,7 @@ RunEnd Cpu::run(u64 budget, u64& used) {
             return finish(RunEnd::stopped, used);
         if (attention_ && !attend())
             return finish(stop_.kind != StopKind::none ? RunEnd::stopped : RunEnd::idle, used);
+        // First, and whatever else ends the slice here: whose turn comes next must not depend on where a slice was cut.
         if (yield_)
             return finish(RunEnd::yield, used);
         if (slice_used_ >= slice_budget_ || cut_)
@@ -224,6 +230,7 @@ void Cpu::step(Block& block) {
     const bool trap = flags & rflags::tf;
     const bool sti = std::exchange(sti_shadow, false), mov_ss = std::exchange(mov_ss_shadow, false);
     const bool resume = flags & rflags::rf;
+    boundary_ = Boundary::fresh;
     const Outcome outcome = execute(block, 1);
     const bool completed = outcome == Outcome::next || outcome == Outcome::end || outcome == Outcome::branch;
     if (outcome == Outcome::repeat || outcome == Outcome::stop) {
@@ -341,6 +348,7 @@ void Cpu::state(Visitor& v) {
     State::state(v);
     v.field("interrupt line", interrupt_line_);
     v.field("rf loaded", rf_loaded_);
+    v.field("boundary", boundary_);
     v.field("mwait any interrupt", mwait_any_interrupt);
     if (v.loading()) {
         drop_x87();
@@ -350,7 +358,11 @@ void Cpu::state(Visitor& v) {
     tlb_.state(v);
     v.end();
     if (v.loading()) {
-        paging_changed();
+        // Not select(): the loaded TLB has its address space already, and remembers when it was last used.
+        if (tlb_.key() != tlb_key())
+            v.refuse("the TLB is that of another address space");
+        privilege_changed();
+        stop_ = {};
         attention_ = true;
     }
 }

@@ -312,6 +312,7 @@ private:
     Fault page_fault(Linear a, Use use, Privilege p, u32 code);
     void set_tags(Translation& t, TlbTable& table);
     Privilege privilege() const;
+    TlbKey tlb_key() const; ///< of the present address space
     bool watched(u64 linear_page) const;
     void note_watchpoints(Linear a, unsigned size, Use use);
     Faultable<> check(Linear a, unsigned size, Use use);
@@ -320,6 +321,7 @@ private:
     Faultable<Linear> stack_address(u64 offset, unsigned size, Use use);
     friend class Walker;
 
+    bool deliver_pending();
     bool attend();            ///< events at an instruction boundary; false: nothing may run now
     void wake();
     void step(Block& block);
@@ -358,6 +360,8 @@ private:
     bool stepping_ = false;      ///< one instruction at a time: TF, RF, shadows, breakpoints
     bool rf_loaded_ = false;     ///< the instruction just done loaded RF
     bool no_single_step_ = false; ///< the instruction under way suppresses its single-step trap
+    /// What has been delivered since the last instruction: the next event waits until another one has been executed.
+    enum class Boundary : u8 { fresh, event, breakpoint } boundary_ = Boundary::fresh;
     bool yield_ = false, cut_ = false;
     StopReason stop_;
     DebugHooks* hooks_ = nullptr;

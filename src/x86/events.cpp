@@ -58,6 +58,26 @@ bool Cpu::wakes() const {
     return false;
 }
 
+/// At most one event is delivered at a boundary; the next one waits for the handler's first instruction. So it does not matter how
+/// often a boundary is looked at: slices end where somebody outside wants them to.
+bool Cpu::deliver_pending() {
+    if (pending_debug && !mov_ss_shadow) {
+        deliver({.vector = Vector::db, .dr6 = std::exchange(pending_debug, 0)});
+        return true;
+    }
+    if (nmi_pending && !nmi_blocked && !mov_ss_shadow && !sti_shadow) {
+        nmi_pending = false;
+        nmi_blocked = true;
+        deliver({.vector = Vector::nmi, .kind = EventKind::nmi});
+        return true;
+    }
+    if (interrupt_line_ && (flags & rflags::if_) && !sti_shadow && !mov_ss_shadow) {
+        deliver({.vector = static_cast<Vector>(apic_->acknowledge()), .kind = EventKind::external_interrupt});
+        return true;
+    }
+    return false;
+}
+
 bool Cpu::attend() {
     if (init_pending) {
         init_pending = false;
@@ -79,34 +99,23 @@ bool Cpu::attend() {
     }
     activity = Activity::active;
     attention_ = false;
-    if (pending_debug && !mov_ss_shadow) {
-        deliver({.vector = Vector::db, .dr6 = std::exchange(pending_debug, 0)});
-        attention_ = true;
-        return stop_.kind == StopKind::none;
+    if (boundary_ == Boundary::fresh && deliver_pending()) {
+        boundary_ = Boundary::event;
+        if (stop_.kind != StopKind::none)
+            return false;
     }
-    if (nmi_pending && !nmi_blocked && !mov_ss_shadow && !sti_shadow) {
-        nmi_pending = false;
-        nmi_blocked = true;
-        deliver({.vector = Vector::nmi, .kind = EventKind::nmi});
-        attention_ = true;
-        return stop_.kind == StopKind::none;
-    }
-    if (interrupt_line_ && (flags & rflags::if_) && !sti_shadow && !mov_ss_shadow) {
-        deliver({.vector = static_cast<Vector>(apic_->acknowledge()), .kind = EventKind::external_interrupt});
-        attention_ = true;
-        return stop_.kind == StopKind::none;
-    }
-    stepping_ = sti_shadow || mov_ss_shadow || (flags & (rflags::tf | rflags::rf)) || (dr7 & dr7::enabled) || hooks_;
+    stepping_ = boundary_ != Boundary::fresh || sti_shadow || mov_ss_shadow || (flags & (rflags::tf | rflags::rf)) || (dr7 & dr7::enabled) || hooks_;
     if (stepping_)
         attention_ = true;
     if (hooks_ && !std::exchange(step_over_, false) && hooks_->breakpoint(*this, linear_rip())) {
         (void)stop(StopKind::debugger, "breakpoint");
         return false;
     }
-    if ((dr7 & dr7::enabled) && !(flags & rflags::rf))
+    if ((dr7 & dr7::enabled) && !(flags & rflags::rf) && boundary_ != Boundary::breakpoint)
         if (const u64 hit = code_breakpoints()) {
             // A fault, not a trap: RF in the saved flags keeps it from coming again.
             deliver({.vector = Vector::db, .dr6 = hit});
+            boundary_ = Boundary::breakpoint;
             return stop_.kind == StopKind::none;
         }
     return true;
