@@ -25,12 +25,26 @@ bool is_gpr(const ZydisDecodedOperand& o) {
     }
 }
 
+/// Instructions whose memory operand may be a general register as well.
+bool reads_general(ZydisMnemonic m) {
+    switch (m) {
+    case ZYDIS_MNEMONIC_VMOVD:
+    case ZYDIS_MNEMONIC_VPINSRD:
+    case ZYDIS_MNEMONIC_VPEXTRD:
+    case ZYDIS_MNEMONIC_VCVTSI2SD:
+    case ZYDIS_MNEMONIC_VCVTSI2SS:
+    case ZYDIS_MNEMONIC_VCVTUSI2SD:
+    case ZYDIS_MNEMONIC_VCVTUSI2SS: return true;
+    default: return false;
+    }
+}
+
 /// The register fields of an encoding, with their extensions as plain numbers.
 struct Fields {
     u8 reg = 0, rm = 0, vvvv = 0; ///< five bits each
     bool memory = false;
     bool w = false;
-    bool gpr = false; ///< some operand is a general register: W is ignored outside 64-bit mode
+    bool general = false; ///< some operand is a general register or stands for one: W is ignored outside 64-bit mode
 
     Fields(const Decoded& d) {
         memory = (d.info.attributes & ZYDIS_ATTRIB_HAS_MODRM) && d.info.raw.modrm.mod != 3;
@@ -40,11 +54,12 @@ struct Fields {
 
     /// Puts scratch registers in place of general ones.
     bool replace_gprs(const Decoded& d) {
+        general = memory && reads_general(d.info.mnemonic);
         for (unsigned n = 0; n < d.info.operand_count; ++n) {
             const ZydisDecodedOperand& o = d.operands[n];
             if (!is_gpr(o))
                 continue;
-            gpr = true;
+            general = true;
             if (o.encoding == ZYDIS_OPERAND_ENCODING_NONE) // EAX, ECX, EDX by nature
                 continue;
             switch (o.encoding) {
@@ -160,7 +175,7 @@ bool vex(const Decoded& d, HostForm& out) {
     const bool unused_vvvv = (last >> 3 & 15) == 15;
     if (!f.replace_gprs(d))
         return false;
-    if (!mode64 && f.gpr)
+    if (!mode64 && f.general)
         f.w = false;
     Writer w(out);
     w.byte(0xc4);
@@ -187,7 +202,7 @@ bool evex(const Decoded& d, HostForm& out) {
     }
     if (!f.replace_gprs(d))
         return false;
-    if (!mode64 && f.gpr)
+    if (!mode64 && f.general)
         f.w = false;
     Writer w(out);
     w.byte(0x62);

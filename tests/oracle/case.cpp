@@ -2,8 +2,6 @@
 // A case as text, and where its operands lie.
 #include "case.h"
 
-#include "x86/state.h"
-
 #include <fmt/format.h>
 
 namespace vitrine::oracle {
@@ -29,8 +27,21 @@ bool has_base(const ZydisDecodedOperandMem& m) {
     return m.base != ZYDIS_REGISTER_NONE && m.base != ZYDIS_REGISTER_RIP && m.base != ZYDIS_REGISTER_EIP;
 }
 
-u64 segment_base(const Registers& g, ZydisRegister segment) {
-    return segment == ZYDIS_REGISTER_FS ? g.fs_base : segment == ZYDIS_REGISTER_GS ? g.gs_base : 0;
+SegmentName segment_name(ZydisRegister segment) {
+    switch (segment) {
+    case ZYDIS_REGISTER_ES: return es;
+    case ZYDIS_REGISTER_CS: return cs;
+    case ZYDIS_REGISTER_SS: return ss;
+    case ZYDIS_REGISTER_FS: return fs;
+    case ZYDIS_REGISTER_GS: return gs;
+    default: return ds;
+    }
+}
+
+u64 segment_base(const Case& c, ZydisRegister segment) {
+    if (c.bits != 64)
+        return c.bases[segment_name(segment)];
+    return segment == ZYDIS_REGISTER_FS ? c.registers.fs_base : segment == ZYDIS_REGISTER_GS ? c.registers.gs_base : 0;
 }
 
 u64 operand_address(const Case& c, const ZydisDecodedOperand& o) {
@@ -45,9 +56,8 @@ u64 operand_address(const Case& c, const ZydisDecodedOperand& o) {
         a += g.gpr[register_number(m.index)] * m.scale;
     if (c.info.mnemonic == ZYDIS_MNEMONIC_XLAT)
         a += static_cast<u8>(g.gpr[rax]);
-    if (c.info.address_width == 32)
-        a &= 0xffff'ffff;
-    return a + segment_base(g, m.segment);
+    a = (a & low_mask(c.info.address_width)) + segment_base(c, m.segment);
+    return c.bits == 64 ? a : a & 0xffff'ffff;
 }
 
 int memory_index(u64 linear) {
@@ -59,6 +69,8 @@ int memory_index(u64 linear) {
 }
 
 bool sees_bases(const Case& c) {
+    if (c.bits != 64)
+        return false;
     for (unsigned n = 0; n < c.info.operand_count; ++n) {
         const ZydisDecodedOperand& o = c.operands[n];
         if (o.type == ZYDIS_OPERAND_TYPE_MEMORY && (o.mem.segment == ZYDIS_REGISTER_FS || o.mem.segment == ZYDIS_REGISTER_GS))

@@ -5,6 +5,7 @@
 #include "words/bits.h"
 #include "words/integers.h"
 #include "x86/decoder.h"
+#include "x86/state.h"
 
 #include <Zydis/Zydis.h>
 
@@ -55,6 +56,7 @@ struct Side {
 
 struct Case {
     u64 seed = 0, index = 0;
+    u8 bits = 64; ///< of the code segment; 32 and 16: compatibility mode
     std::array<u8, 15> bytes{};
     u8 length = 0;
     u32 form = 0;    ///< index among all forms
@@ -63,6 +65,7 @@ struct Case {
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT]{};
     Registers registers;
     Memory memory;
+    std::array<u32, 6> bases{}, limits{}; ///< by SegmentName, in compatibility mode
 
     std::string text() const; ///< disassembly
     std::string hex() const;  ///< bytes
@@ -70,7 +73,8 @@ struct Case {
 
 unsigned register_number(ZydisRegister r);
 bool has_base(const ZydisDecodedOperandMem& m); ///< a general register
-u64 segment_base(const Registers& g, ZydisRegister segment);
+SegmentName segment_name(ZydisRegister segment); ///< DS for none
+u64 segment_base(const Case& c, ZydisRegister segment);
 /// Linear address of a memory operand; of one with a vector of indices, what they are added to.
 u64 operand_address(const Case& c, const ZydisDecodedOperand& o);
 /// Where a linear address lies in Case::memory; -1: outside.

@@ -29,12 +29,16 @@ private:
 
 } // namespace
 
-Forms::Forms() : forms_(ZYDIS_MNEMONIC_MAX_VALUE + 1) {
-    ZydisDecoderInit(&decoder_, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+Forms::Forms(u8 bits, u32 first) : forms_(ZYDIS_MNEMONIC_MAX_VALUE + 1), bits_(bits), end_(first) {
+    switch (bits) {
+    case 64: ZydisDecoderInit(&decoder_, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64); break;
+    case 32: ZydisDecoderInit(&decoder_, ZYDIS_MACHINE_MODE_LONG_COMPAT_32, ZYDIS_STACK_WIDTH_32); break;
+    default: ZydisDecoderInit(&decoder_, ZYDIS_MACHINE_MODE_LONG_COMPAT_16, ZYDIS_STACK_WIDTH_16); break;
+    }
     Form f{};
     for (unsigned map = 0; map < 4; ++map)
         for (unsigned prefix = 0; prefix < 4; ++prefix)
-            for (unsigned w = 0; w < 2; ++w)
+            for (unsigned w = 0; w < (bits == 64 ? 2u : 1u); ++w) // REX.W
                 for (unsigned opcode = 0; opcode < 256; ++opcode)
                     for (unsigned modrm = 0; modrm < 256; ++modrm) {
                         // One of the memory forms, all of the register ones (x87 and others hide opcodes there).
@@ -80,7 +84,7 @@ void Forms::add(const Form& form) {
             info.mnemonic != ZYDIS_MNEMONIC_INVALID) {
             auto& list = forms_[info.mnemonic];
             list.push_back(form);
-            list.back().index = count_++;
+            list.back().index = end_++;
             return;
         }
     }
@@ -101,7 +105,7 @@ void Forms::write(Random& random, const Form& form, bool free, Case& out) const 
             modrm = static_cast<u8>((modrm & 0xf8) | (r >> 24 & 7));
     }
     if (free) {
-        if (random.chance(5))
+        if (random.chance(bits_ == 16 ? 30 : 5))
             bytes.put(0x67);
         if (random.chance(8)) {
             static constexpr u8 overrides[] = {0x64, 0x65, 0x64, 0x65, 0x2e, 0x36, 0x3e, 0x26};
@@ -109,7 +113,7 @@ void Forms::write(Random& random, const Form& form, bool free, Case& out) const 
         }
     }
     if (form.encoding == Encoding::legacy) {
-        if (free && form.prefix != 1 && random.chance(10))
+        if (free && form.prefix != 1 && random.chance(bits_ == 16 ? 40 : 10))
             bytes.put(0x66);
         if (free && random.chance(5)) {
             static constexpr u8 more[] = {0xf0, 0xf2, 0xf3, 0xf0};
@@ -118,7 +122,7 @@ void Forms::write(Random& random, const Form& form, bool free, Case& out) const 
         if (form.prefix)
             bytes.put(prefix_byte[form.prefix]);
         unsigned rex = form.w << 3;
-        if (free && random.chance(50))
+        if (free && bits_ == 64 && random.chance(50))
             rex |= static_cast<unsigned>(r >> 28 & 7) | 0x40;
         if (rex)
             bytes.put(0x40 | rex);
@@ -129,7 +133,8 @@ void Forms::write(Random& random, const Form& form, bool free, Case& out) const 
         if (form.map == 3)
             bytes.put(0x3a);
     } else if (form.encoding == Encoding::vex) {
-        const unsigned rxb = free ? static_cast<unsigned>(r >> 28 & 7) : 7;
+        // Outside 64-bit mode R and X are 1, or it would be LES or LDS.
+        const unsigned rxb = (free ? static_cast<unsigned>(r >> 28 & 7) : 7) | (bits_ == 64 ? 0 : 6);
         const unsigned vvvv = free && flag(31) ? static_cast<unsigned>(r >> 32 & 15) : 15;
         static constexpr u8 to_pp[4] = {0, 1, 2, 3};
         if (free && form.map == 1 && !form.w && flag(40)) {
@@ -141,7 +146,7 @@ void Forms::write(Random& random, const Form& form, bool free, Case& out) const 
             bytes.put(form.w << 7 | vvvv << 3 | form.length << 2 | to_pp[form.prefix]);
         }
     } else {
-        const unsigned p0 = free ? static_cast<unsigned>(r >> 28 & 15) : 15;
+        const unsigned p0 = (free ? static_cast<unsigned>(r >> 28 & 15) : 15) | (bits_ == 64 ? 0 : 13); // or it would be BOUND
         const unsigned vvvv = free && flag(33) ? static_cast<unsigned>(r >> 34 & 31) : 31;
         const unsigned aaa = free && flag(41) ? static_cast<unsigned>(r >> 42 & 7) : 0;
         const bool z = free && aaa && flag(45);
@@ -165,6 +170,7 @@ bool Forms::generate(Random& random, ZydisMnemonic mnemonic, Case& out) const {
         write(random, form, true, out);
         if (ZYAN_SUCCESS(decode_instruction(decoder_, out.bytes.data(), static_cast<unsigned>(out.bytes.size()), out.info, out.operands)) &&
             out.info.mnemonic == mnemonic) {
+            out.bits = bits_;
             out.length = out.info.length;
             return true;
         }

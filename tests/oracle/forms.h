@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every form of every instruction that the decoder knows in 64-bit mode, found by decoding, and random instructions of a form.
+// Every form of every instruction that the decoder knows in a mode, found by decoding, and random instructions of a form.
 #pragma once
 
 #include "case.h"
@@ -25,7 +25,8 @@ struct Form {
 
 class Forms {
 public:
-    Forms();
+    /// For code of 64, 32 or 16 bits. Forms are numbered from `first` on.
+    Forms(u8 bits, u32 first);
 
     /// Mnemonics that have forms, ascending.
     std::span<const ZydisMnemonic> mnemonics() const { return mnemonics_; }
@@ -33,8 +34,10 @@ public:
     /// Random bytes of the mnemonic, decoded into the case. False when a few tries gave none.
     bool generate(Random& random, ZydisMnemonic mnemonic, Case& out) const;
 
-    /// How many forms there are.
-    u32 count() const { return count_; }
+    u8 bits() const { return bits_; }
+
+    /// Behind the last form's number.
+    u32 end() const { return end_; }
 
     const ZydisDecoder& decoder() const { return decoder_; }
 
@@ -45,7 +48,8 @@ private:
     ZydisDecoder decoder_;
     std::vector<std::vector<Form>> forms_; ///< by mnemonic
     std::vector<ZydisMnemonic> mnemonics_;
-    u32 count_ = 0;
+    u8 bits_;
+    u32 end_;
 };
 
 } // namespace vitrine::oracle

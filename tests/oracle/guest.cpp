@@ -45,13 +45,31 @@ bool Guest::event(Cpu& cpu, const Event& event) {
     return true;
 }
 
-void Guest::put_registers(const Registers& g) {
+/// Flat segments and a 64-bit code segment, or what the case says of compatibility mode.
+void Guest::put_segments(const Case& c) {
+    Cpu& cpu = machine_.cpu;
+    const u32 code = c.bits == 64 ? 0xa0fb : c.bits == 32 ? 0xc0fb : 0x00fb;
+    cpu.segments[cs] = {.base = 0, .limit = 0xffff'ffff, .rights = code, .selector = 0x13};
+    for (const SegmentName s : {ss, ds, es, fs, gs})
+        cpu.segments[s] = {.base = 0, .limit = 0xffff'ffff, .rights = 0xc0f3, .selector = 0x1b};
+    if (c.bits != 64)
+        for (const SegmentName s : {es, cs, ss, ds, fs, gs}) {
+            cpu.segments[s].base = c.bases[s];
+            cpu.segments[s].limit = c.limits[s];
+            if (s != cs && c.limits[s] <= 0xfffff)
+                cpu.segments[s].rights = 0x00f3;
+        }
+    cpu.segments[fs].base = c.registers.fs_base;
+    cpu.segments[gs].base = c.registers.gs_base;
+}
+
+void Guest::put_registers(const Case& c) {
+    const Registers& g = c.registers;
     Cpu& cpu = machine_.cpu;
     std::copy(g.gpr.begin(), g.gpr.end(), cpu.gpr.begin());
     cpu.rip = g.rip;
     cpu.set_rflags(g.rflags);
-    cpu.segments[fs].base = g.fs_base;
-    cpu.segments[gs].base = g.gs_base;
+    put_segments(c);
     cpu.drop_x87();
     cpu.fpu.zmm = g.zmm;
     cpu.fpu.k = g.k;
@@ -89,7 +107,7 @@ bool Guest::run(const Case& c, Side& out, std::string& why) {
     code.fill(0xcc);
     std::memcpy(code.data() + (c.address - code_page), c.bytes.data(), c.length);
     machine_.put(code_at, code);
-    put_registers(c.registers);
+    put_registers(c);
     happened_ = false;
     const bool repeats = c.info.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE);
     for (unsigned n = 0;; ++n) {
@@ -97,7 +115,7 @@ bool Guest::run(const Case& c, Side& out, std::string& why) {
             why = cpu.stop_reason().text;
             return false;
         }
-        if (happened_ || !repeats || cpu.rip != c.address || n == 1000)
+        if (happened_ || !repeats || cpu.rip != c.registers.rip || n == 1000)
             break;
     }
     take_registers(out.registers);

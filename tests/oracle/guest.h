@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The interpreter's side: a bare processor in 64-bit mode at CPL 3, with the pages of case.h.
+// The interpreter's side: a bare processor in 64-bit or compatibility mode at CPL 3, with the pages of case.h.
 #pragma once
 
 #include "case.h"
@@ -26,7 +26,8 @@ private:
 
     u8* at(u64 physical) { return machine_.space->host(Physical{physical}); }
 
-    void put_registers(const Registers& g);
+    void put_segments(const Case& c);
+    void put_registers(const Case& c);
     void take_registers(Registers& g);
 
     std::unique_ptr<BareMachine> owner_;

@@ -3,7 +3,6 @@
 #include "self_test.h"
 
 #include "compare.h"
-#include "trial.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -71,19 +70,19 @@ bool flips_are_noticed() {
     return good && flips > 300;
 }
 
-bool broken_handler_is_noticed(const Broken& b, const Forms& forms, Trial& trial, Progress& p) {
-    const std::vector<ZydisMnemonic> only{b.mnemonic};
+bool broken_handler_is_noticed(const Broken& b, const Repertoire& repertoire, Trial& trial) {
+    const ZydisDecoder& decoder = repertoire.forms(0).decoder();
     auto c = std::make_unique<Case>(), changed = std::make_unique<Case>();
     unsigned ran = 0;
     for (u64 n = 0; n < 2000; ++n) {
-        if (!make(*c, 77, n, forms, only, trial.model(), p))
+        if (!repertoire.make_one(*c, 77, n, b.mnemonic))
             continue;
         *changed = *c;
         // The opcode is where ModRM is not yet: found by changing bytes until the decoder reads the other mnemonic.
         for (unsigned at = 0; at < c->length; ++at) {
             changed->bytes = c->bytes;
             changed->bytes[at] ^= b.opcode_bits;
-            if (ZYAN_SUCCESS(decode_instruction(forms.decoder(), changed->bytes.data(), c->length, changed->info, changed->operands)) &&
+            if (ZYAN_SUCCESS(decode_instruction(decoder, changed->bytes.data(), c->length, changed->info, changed->operands)) &&
                 changed->info.mnemonic == b.becomes && changed->info.length == c->length) {
                 ++ran;
                 if (!trial.run(*c, changed.get()).empty())
@@ -99,12 +98,12 @@ bool broken_handler_is_noticed(const Broken& b, const Forms& forms, Trial& trial
 
 } // namespace
 
-bool self_test(const Forms& forms) {
+bool self_test(const Repertoire& repertoire) {
     bool good = flips_are_noticed();
     auto progress = std::make_unique<Progress>();
     Trial trial(*progress);
     for (const Broken& b : broken_rows)
-        good &= broken_handler_is_noticed(b, forms, trial, *progress);
+        good &= broken_handler_is_noticed(b, repertoire, trial);
     return good;
 }
 

@@ -2,11 +2,11 @@
 // Does the oracle notice what it is there for?
 #pragma once
 
-#include "forms.h"
+#include "trial.h"
 
 namespace vitrine::oracle {
 
 /// Flips bits in results, and lets the guest execute other instructions than the host. Returns false, and says what went by unnoticed.
-bool self_test(const Forms& forms);
+bool self_test(const Repertoire& repertoire);
 
 } // namespace vitrine::oracle

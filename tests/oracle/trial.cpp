@@ -2,36 +2,45 @@
 // One case after the other: made, executed twice, compared.
 #include "trial.h"
 
+#include "base/error.h"
 #include "compare.h"
+#include "legacy.h"
 
-#include <cstring>
+#include <algorithm>
 
 namespace vitrine::oracle {
 
-std::vector<ZydisMnemonic> tried(const Forms& forms, const CpuModel& model, std::string_view only) {
-    std::vector<ZydisMnemonic> out;
-    for (const ZydisMnemonic m : forms.mnemonics()) {
-        if ((!only.empty() && only != ZydisMnemonicGetString(m)) || skip_reason(m))
-            continue;
-        Random random(0, static_cast<u64>(m));
-        Case c;
-        for (unsigned n = 0; n < 50; ++n)
-            if (forms.generate(random, m, c) && model.allows(c.info)) {
-                out.push_back(m);
-                break;
-            }
+Repertoire::Repertoire(const CpuModel& model, std::string_view only) : model_(model) {
+    u32 first = 0;
+    for (const u8 bits : {64, 32, 16}) {
+        const Forms& forms = forms_.emplace_back(bits, first);
+        first = forms.end();
+        for (const ZydisMnemonic m : forms.mnemonics()) {
+            if ((!only.empty() && only != ZydisMnemonicGetString(m)) || skip_reason(m))
+                continue;
+            Random random(0, static_cast<u64>(m));
+            Case c;
+            for (unsigned n = 0; n < 50; ++n)
+                if (forms.generate(random, m, c) && model.allows(c.info)) {
+                    tried_[forms_.size() - 1].push_back(m);
+                    all_.push_back(m);
+                    break;
+                }
+        }
     }
-    return out;
+    std::sort(all_.begin(), all_.end());
+    all_.erase(std::unique(all_.begin(), all_.end()), all_.end());
 }
 
-bool make(Case& c, u64 seed, u64 index, const Forms& forms, const std::vector<ZydisMnemonic>& mnemonics, const CpuModel& model,
-          Progress& p) {
-    Random random(seed, index);
-    c.seed = seed;
-    c.index = index;
-    const ZydisMnemonic m = mnemonics[random.below(mnemonics.size())];
+bool Repertoire::decodes(ZydisMnemonic m) const {
+    return std::any_of(forms_.begin(), forms_.end(), [m](const Forms& f) {
+        return std::binary_search(f.mnemonics().begin(), f.mnemonics().end(), m);
+    });
+}
+
+bool Repertoire::fill(Case& c, Random& random, ZydisMnemonic m, const Forms& forms, Progress* p) const {
     c.info.mnemonic = m;
-    if (!forms.generate(random, m, c) || !model.allows(c.info))
+    if (!forms.generate(random, m, c) || !model_.allows(c.info))
         return false;
     fill_values(random, c, forms.decoder());
     if (c.info.mnemonic != m)
@@ -39,17 +48,54 @@ bool make(Case& c, u64 seed, u64 index, const Forms& forms, const std::vector<Zy
     const auto rows = case_skips();
     for (std::size_t n = 0; n < rows.size(); ++n)
         if (rows[n].applies(c)) {
-            ++p.by_case_skip[n];
+            if (p)
+                ++p->by_case_skip[n];
             return false;
         }
     return true;
 }
 
+bool Repertoire::make(Case& c, u64 seed, u64 index, Progress& p) const {
+    Random random(seed, index);
+    c.seed = seed;
+    c.index = index;
+    const u64 dice = random.below(100);
+    unsigned mode = dice < 64 ? 0 : dice < 84 ? 1 : 2;
+    while (tried_[mode].empty()) // --only
+        mode = (mode + 1) % modes;
+    const ZydisMnemonic m = tried_[mode][random.below(tried_[mode].size())];
+    return fill(c, random, m, forms_[mode], &p);
+}
+
+bool Repertoire::make_one(Case& c, u64 seed, u64 index, ZydisMnemonic m) const {
+    Random random(seed, index);
+    return fill(c, random, m, forms_[0], nullptr);
+}
+
+/// The case itself, or for 32- and 16-bit code what stands for it.
+void Trial::run_host(const Case& c, Side& out) {
+    if (c.bits == 64)
+        return host_.run(c, out);
+    if (const auto fault = segment_fault(c)) {
+        out.registers = c.registers;
+        out.memory = c.memory;
+        out.ending = *fault;
+        return;
+    }
+    VERIFY(translate(c, *translated_));
+    host_.run(*translated_, out);
+    u64& rip = out.registers.rip;
+    if (rip == c.address)
+        rip = c.registers.rip;
+    else if (rip == c.address + translated_->length)
+        rip = c.registers.rip + c.length;
+}
+
 /// Until the host agrees with itself: a system that does not know of RDFSBASE and its kin loses bases now and then.
-void Trial::run_host(const Case& c) {
-    host_.run(c, *on_host_);
+void Trial::settle_host(const Case& c) {
+    run_host(c, *on_host_);
     for (unsigned n = 0; n < 8; ++n) {
-        host_.run(c, *again_);
+        run_host(c, *again_);
         if (again_->ending == on_host_->ending && again_->registers == on_host_->registers && again_->memory == on_host_->memory)
             return;
         std::swap(again_, on_host_);
@@ -68,22 +114,25 @@ std::vector<std::string> Trial::run(const Case& c, const Case* for_guest) {
         guest_ = std::make_unique<Guest>();
         return {why};
     }
-    host_.run(c, *on_host_);
-    const auto rows = differences();
+    run_host(c, *on_host_);
     std::vector<std::string> lines = compare(c, *on_host_, *here_);
-    if (!lines.empty()) {
-        run_host(c);
-        for (std::size_t n = 0; n < rows.size(); ++n) {
-            if ((rows[n].other_makers && host_.intel()) || !rows[n].applies(c))
-                continue;
-            ++progress_.by_difference[n];
-            if (rows[n].accept)
-                rows[n].accept(c, *on_host_, *here_);
-            else
-                *here_ = *on_host_;
-        }
-        lines = compare(c, *on_host_, *here_);
+    if (!lines.empty())
+        settle_host(c);
+    const auto rows = differences();
+    for (std::size_t n = 0; n < rows.size(); ++n) {
+        if ((rows[n].other_makers && host_.intel()) || !rows[n].applies(c))
+            continue;
+        ++progress_.met[n];
+        if (lines.empty())
+            continue;
+        ++progress_.by_difference[n];
+        if (rows[n].accept)
+            rows[n].accept(c, *on_host_, *here_);
+        else
+            *here_ = *on_host_;
     }
+    if (!lines.empty())
+        lines = compare(c, *on_host_, *here_);
     ++counts.run;
     counts.faulted += on_host_->ending.fault;
     counts.failed += !lines.empty();

@@ -15,7 +15,7 @@
 
 namespace vitrine::oracle {
 
-inline constexpr unsigned max_forms = 1 << 20, max_rows = 64;
+inline constexpr unsigned max_forms = 1 << 20, max_rows = 64, modes = 3;
 
 struct Counts {
     u64 run = 0, faulted = 0, failed = 0, skipped = 0, unimplemented = 0;
@@ -35,16 +35,39 @@ struct Progress {
     u64 next = 0; ///< the case under way, or to be done next
     u64 done = 0, shown = 0, unsteady = 0;
     Counts by_mnemonic[ZYDIS_MNEMONIC_MAX_VALUE + 1];
-    u64 by_case_skip[max_rows]{}, by_difference[max_rows]{};
+    u64 by_case_skip[max_rows]{}, by_difference[max_rows]{}; ///< of differences(): rows that something was accepted by
+    u64 met[max_rows]{};                             ///< rows that could have been used
     u8 form_ran[max_forms]{};
 };
 
-/// Mnemonics that the model has and that are tried.
-std::vector<ZydisMnemonic> tried(const Forms& forms, const CpuModel& model, std::string_view only);
+/// What can be tried: 64-, 32- and 16-bit code.
+class Repertoire {
+public:
+    Repertoire(const CpuModel& model, std::string_view only);
 
-/// Makes case `index`; false when this one must not run. Rows of case_skips() that said so are counted.
-bool make(Case& c, u64 seed, u64 index, const Forms& forms, const std::vector<ZydisMnemonic>& mnemonics, const CpuModel& model,
-          Progress& p);
+    /// Makes case `index`; false when this one must not run. Rows of case_skips() that said so are counted.
+    bool make(Case& c, u64 seed, u64 index, Progress& p) const;
+
+    /// Makes a case of one mnemonic in 64-bit mode.
+    bool make_one(Case& c, u64 seed, u64 index, ZydisMnemonic m) const;
+
+    const Forms& forms(unsigned mode) const { return forms_[mode]; }
+
+    /// Mnemonics that the model has and that are tried in some mode, ascending.
+    std::span<const ZydisMnemonic> mnemonics() const { return all_; }
+
+    /// Some mode has the mnemonic, tried or not.
+    bool decodes(ZydisMnemonic m) const;
+
+    u32 form_count() const { return forms_[modes - 1].end(); }
+
+private:
+    bool fill(Case& c, Random& random, ZydisMnemonic m, const Forms& forms, Progress* p) const;
+
+    const CpuModel& model_;
+    std::vector<Forms> forms_;
+    std::vector<ZydisMnemonic> tried_[modes], all_;
+};
 
 class Trial {
 public:
@@ -57,11 +80,13 @@ public:
     std::vector<std::string> run(const Case& c, const Case* for_guest = nullptr);
 
 private:
-    void run_host(const Case& c);
+    void run_host(const Case& c, Side& out);
+    void settle_host(const Case& c);
 
     Progress& progress_;
     Host host_;
     std::unique_ptr<Guest> guest_;
+    std::unique_ptr<Case> translated_ = std::make_unique<Case>();
     std::unique_ptr<Side> on_host_ = std::make_unique<Side>(), again_ = std::make_unique<Side>(), here_ = std::make_unique<Side>();
 };
 

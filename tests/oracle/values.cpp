@@ -184,22 +184,25 @@ bool is_gpr(ZydisRegister r) {
 
 /// Rewrites the displacement of an operand without registers, or relative to RIP, so that it reaches `to`.
 void aim_displacement(Case& c, const ZydisDecodedOperandMem& m, u64 to) {
-    if (c.info.raw.disp.size != 32)
+    const unsigned size = c.info.raw.disp.size;
+    if (size != 32 && size != 16)
         return;
     const u64 from = m.base == ZYDIS_REGISTER_NONE ? 0 : c.address + c.length;
     const u32 value = static_cast<u32>(to - from);
-    std::memcpy(c.bytes.data() + c.info.raw.disp.offset, &value, 4);
+    std::memcpy(c.bytes.data() + c.info.raw.disp.offset, &value, size / 8);
 }
 
 /// Makes the memory operand point to `to` through its registers, or its displacement.
 void aim(Random& r, Case& c, const ZydisDecodedOperand& o, u64 to) {
     const ZydisDecodedOperandMem& m = o.mem;
     Registers& g = c.registers;
-    to -= segment_base(g, m.segment);
+    to -= segment_base(c, m.segment);
     const u64 displacement = static_cast<u64>(m.disp.value);
-    const bool narrow = c.info.address_width == 32;
+    const unsigned width = c.info.address_width;
     const auto set = [&](ZydisRegister reg, u64 value) {
-        g.gpr[register_number(reg)] = narrow ? (value & 0xffff'ffff) | (r.next() << 32) : value;
+        if (width < 64)
+            value = (value & low_mask(width)) | (r.next() << width & low_mask(c.bits == 64 ? 64 : 32));
+        g.gpr[register_number(reg)] = value;
     };
     if (m.type == ZYDIS_MEMOP_TYPE_VSIB) {
         if (has_base(m))
@@ -230,9 +233,8 @@ void aim(Random& r, Case& c, const ZydisDecodedOperand& o, u64 to) {
         return;
     }
     if (index) {
-        const u64 value = has_base(m) ? r.chance(80) ? r.below(64) - 16 : integer(r) : (to - displacement) / m.scale;
-        set(m.index, value);
-        to -= value * m.scale;
+        set(m.index, has_base(m) ? r.chance(80) ? r.below(64) - 16 : integer(r) : (to - displacement) / m.scale);
+        to -= g.gpr[register_number(m.index)] * m.scale;
     }
     if (has_base(m))
         set(m.base, to - displacement);
@@ -269,6 +271,26 @@ void put_environment(Random& r, Case& c, u64 at) {
     std::memcpy(to + (wide ? 4 : 2), &fsw, 2);
 }
 
+/// Segments of 32- and 16-bit code: those that 16-bit addresses use reach the data, others often are flat.
+void choose_segments(Random& r, Case& c) {
+    bool flat = false; // what the text does not show, or a vector of indices: the host's side needs plain addresses
+    for (unsigned n = 0; n < c.info.operand_count; ++n) {
+        const ZydisDecodedOperand& o = c.operands[n];
+        flat |= o.type == ZYDIS_OPERAND_TYPE_MEMORY && (n >= c.info.operand_count_visible || o.mem.type == ZYDIS_MEMOP_TYPE_VSIB);
+    }
+    const bool reach = c.info.address_width == 16;
+    for (const SegmentName s : {es, ss, ds, fs, gs}) {
+        const bool moved = reach || (!flat && r.chance(30));
+        c.bases[s] = moved ? static_cast<u32>(data_page - 16 * r.below(64)) : 0;
+        c.limits[s] = reach || (moved && r.chance(50)) ? (r.chance(90) ? 0xffff : 0x1fff) : 0xffff'ffff;
+    }
+    c.bases[cs] = c.bits == 16 ? static_cast<u32>(code_page) : 0;
+    c.limits[cs] = c.bits == 16 ? 0xffff : 0xffff'ffff;
+    c.registers.fs_base = c.bases[fs];
+    c.registers.gs_base = c.bases[gs];
+    c.registers.rip = c.address - c.bases[cs];
+}
+
 } // namespace
 
 void fill_values(Random& r, Case& c, const ZydisDecoder& decoder) {
@@ -291,6 +313,8 @@ void fill_values(Random& r, Case& c, const ZydisDecoder& decoder) {
     g.gs_base = data_page + 4096 - r.below(256) * 8;
     if (r.chance(10))
         g.fs_base = std::min<u64>(integer(r) & low_mask(47), 0x7fff'ffff'0000ull); // what the host's system takes
+    if (c.bits != 64)
+        choose_segments(r, c);
     static constexpr u64 status = 0x8d5;
     g.rflags = 2 | (r.next() & status) | (r.chance(20) ? 0x400 : 0) | (r.chance(10) ? r.next() & 0x20'0000 : 0) | 0x200;
     for (auto& z : g.zmm)
@@ -352,6 +376,9 @@ void fill_values(Random& r, Case& c, const ZydisDecoder& decoder) {
         g.gpr[rax] &= 7 | ~0xffff'ffffull; // components that lie in the same place everywhere
         g.gpr[rdx] &= ~0xffff'ffffull;
     }
+    if (c.bits != 64)
+        for (unsigned n = 0; n < 16; ++n)
+            g.gpr[n] = n < 8 ? g.gpr[n] & 0xffff'ffff : 0;
     if (c.info.raw.disp.size || c.info.raw.imm[0].size)
         (void)decode_instruction(decoder, c.bytes.data(), c.length, c.info, c.operands);
 }
