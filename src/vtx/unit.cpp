@@ -45,6 +45,7 @@ void Unit::state(Visitor& v) {
     v.field("non-root", non_root_);
     v.field("vmxon pointer", vmxon_pointer_);
     v.field("entries", entries_);
+    v.field("exits", exits_);
     v.field("timer started", timer_started_);
     v.field("timer value", timer_value_);
     v.field("ple first", ple_first_);
@@ -52,10 +53,9 @@ void Unit::state(Visitor& v) {
     v.field("timer", timer_);
     v.field("ept", ept_);
     v.field("vmcs", vmcs_);
-    if (v.loading()) {
+    // Visited before the processor, which then selects its address space by it.
+    if (v.loading())
         cpu_.second_level = non_root_ && vtx::secondary.enable_ept(secondary_controls()) ? &ept_ : nullptr;
-        cpu_.paging_changed();
-    }
 }
 
 } // namespace vitrine::vtx
