@@ -6,6 +6,8 @@
 #include "glass/glass.h"
 #include "machine/device_table.h"
 #include "machine/ending.h"
+#include "vtx/capability_list.h"
+#include "vtx/rule_text.h"
 #include "x86/model.h"
 
 #include <fmt/format.h>
@@ -112,6 +114,8 @@ std::string cpus_text() {
 }
 
 Expected<std::string> explain_text(std::string_view what) {
+    if (std::string text = vtx::rule_text(what); !text.empty())
+        return text;
     if (const machine::DeviceRow* row = machine::find_device(what))
         return explain_device(*row);
     for (const CpuIdentity& id : cpu_identities())
@@ -119,7 +123,8 @@ Expected<std::string> explain_text(std::string_view what) {
             return explain_model(id);
     for (const FeatureRow& row : feature_rows())
         if (row.key == what || row.name == what)
-            return explain_feature(row);
+            return explain_feature(row) +
+                   (row.id == Feature::vmx ? "What --vmx can take away:\n" + vtx::capability_names() : std::string());
     for (const TopicRow& row : topics)
         if (name_of(row.topic) == what)
             return fmt::format("{} is a topic of --trace: {}\n", what, row.meaning);

@@ -5,6 +5,7 @@
 #include "app/values.h"
 #include "glass/glass.h"
 #include "machine/device_table.h"
+#include "vtx/capability_list.h"
 #include "x86/model.h"
 
 #include <algorithm>
@@ -77,6 +78,12 @@ Expected<> cpu(RunOptions& o, const std::string& v) {
     if (auto model = find_cpu_model(v); !model.ok())
         return Error("--cpu " + v + ": " + model.error().message, model.error().status);
     o.config.cpu = v;
+    return {};
+}
+
+Expected<> vmx(RunOptions& o, const std::string& v) {
+    TRY(vtx::capabilities_without(v));
+    o.config.vmx = v;
     return {};
 }
 
@@ -241,6 +248,7 @@ constexpr OptionRow rows[] = {
     {"--memory",      single, "SIZE",  "RAM, such as 512M (the default) or 2G", memory},
     {"--cpus",        single, "N",     "processors, 1 (the default) to 64", cpus},
     {"--cpu",         single, "MODEL", "the processor's model; `vitrine cpus` lists them", cpu},
+    {"--vmx",         single, "LIST",  "the processor has VT-x: on, or -NAME,... to take capabilities away", vmx},
     {"--engine",      single, "ENGINE","auto, interp or jit: never changes what the guest sees", engine},
     {"--serial",      list,   "PORT",  "stdio (the default for the first), file:PATH, unix:PATH or none", serial},
     {"--monitor",     single, "WHERE", "the monitor on stdio or unix:PATH; Ctrl-A c reaches it from a terminal", monitor},

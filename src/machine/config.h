@@ -49,6 +49,7 @@ struct MachineConfig {
     u64 memory = 512_MiB;
     unsigned cpus = 1;
     std::string cpu; ///< name of the model; empty: the default
+    std::string vmx; ///< VMX capabilities to take away, or "on"; empty: VMX as the model has it
     Engine engine = Engine::automatic;
     unsigned serial_ports = 1;
     std::optional<BootFile> kernel, initrd;

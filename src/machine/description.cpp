@@ -55,6 +55,7 @@ void visit(Visitor& v, MachineConfig& c) {
     v.field("memory", c.memory);
     v.field("cpus", c.cpus);
     v.field("cpu", c.cpu);
+    v.field("vmx", c.vmx);
     v.field("serial ports", c.serial_ports);
     v.field("append", c.append);
     v.field("rtc", c.rtc);
@@ -124,6 +125,7 @@ Description describe(Machine& machine) {
     d.config.memory = c.memory;
     d.config.cpus = c.cpus;
     d.config.cpu = c.cpu;
+    d.config.vmx = c.vmx;
     d.config.serial_ports = c.serial_ports;
     d.config.append = c.append;
     d.config.rtc = c.rtc;

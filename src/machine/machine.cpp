@@ -5,6 +5,7 @@
 #include "firmware/boot.h"
 #include "machine/board.h"
 #include "machine/boot_state.h"
+#include "vtx/capability_list.h"
 
 #include <algorithm>
 
@@ -75,6 +76,7 @@ Machine::Machine(MachineConfig config, std::unique_ptr<Glass> glass, std::unique
     options.io_apic.id = static_cast<u8>(config_.cpus);
     interrupts_ = std::make_unique<Interrupts>(clock_, *space_, options);
     code_ = std::make_unique<CodeCache>(*space_, model_, *glass_);
+    const vtx::Capabilities capabilities = vtx::capabilities_without(config_.vmx).value();
     for (unsigned n = 0; n < config_.cpus; ++n) {
         cpus_.push_back(std::make_unique<Cpu>(CpuWiring{.index = n,
                                                         .space = *space_,
@@ -85,6 +87,8 @@ Machine::Machine(MachineConfig config, std::unique_ptr<Glass> glass, std::unique
                                                         .cpu_count = config_.cpus,
                                                         .seed = config_.seed}));
         cpus_[n]->connect(interrupts_->local_apic(n));
+        if (model_.has(Feature::vmx))
+            vmx_.push_back(std::make_unique<vtx::Unit>(*cpus_[n], capabilities));
         pins_.push_back(std::make_unique<CpuPins>(*cpus_[n], scheduler_));
         interrupts_->connect(n, *pins_[n]);
         processors_.push_back(std::make_unique<CpuProcessor>(*cpus_[n]));
@@ -100,6 +104,9 @@ Expected<std::unique_ptr<Machine>> Machine::create(MachineConfig config, const S
         return Error("--engine jit: the translator is not there yet; give auto or interp");
     TRY(check_host());
     CpuModel model = TRY(find_cpu_model(config.cpu));
+    TRY(vtx::capabilities_without(config.vmx));
+    if (!config.vmx.empty())
+        model.set(Feature::vmx);
     std::unique_ptr<Space> space = TRY(Space::create(config.memory, *glass));
     std::unique_ptr<Machine> m(new Machine(std::move(config), std::move(glass), std::move(space), std::move(model)));
     m->board_ = TRY(Board::create(*m, streams));
@@ -313,8 +320,14 @@ void Machine::visit(unsigned n, Visitor& v) {
         break;
     }
     n -= fixed_components;
-    if (n < cpus())
+    if (n < cpus()) {
+        if (vmx_.size() > n) {
+            v.begin("vmx");
+            vmx_[n]->state(v);
+            v.end();
+        }
         return cpus_[n]->state(v);
+    }
     board_->devices()[n - cpus()]->state(v);
 }
 

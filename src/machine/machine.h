@@ -16,6 +16,7 @@
 #include "memory/space.h"
 #include "x86/code_cache.h"
 #include "x86/cpu.h"
+#include "vtx/unit.h"
 #include "x86/model.h"
 
 #include <memory>
@@ -88,6 +89,8 @@ public:
     const CpuModel& model() const { return model_; }
     unsigned cpus() const { return static_cast<unsigned>(cpus_.size()); }
     Cpu& cpu(unsigned n) { return *cpus_[n]; }
+    /// Null without VMX.
+    vtx::Unit* vmx(unsigned n) { return vmx_.empty() ? nullptr : vmx_[n].get(); }
 
     /// Ends the run after the present instruction. For devices and for whoever watches.
     void request(Ending ending);
@@ -118,6 +121,7 @@ private:
     std::unique_ptr<Interrupts> interrupts_;
     std::unique_ptr<CodeCache> code_;
     std::vector<std::unique_ptr<Cpu>> cpus_;
+    std::vector<std::unique_ptr<vtx::Unit>> vmx_; ///< one for each processor, or none
     std::vector<std::unique_ptr<CpuPins>> pins_;
     std::vector<std::unique_ptr<CpuProcessor>> processors_;
     std::unique_ptr<Board> board_;

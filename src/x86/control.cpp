@@ -32,6 +32,8 @@ Faultable<> write_cr0(Cpu& cpu, u64 value) {
         return cpu.gp();
     value = (value & known) | et;
     const u64 changed = value ^ cpu.cr0;
+    if ((value & cpu.cr0_required) != cpu.cr0_required)
+        return cpu.gp();
     if (((value & pg) && !(value & pe)) || ((value & nw) && !(value & cd)))
         return cpu.gp();
     const bool paging_on = changed & value & pg, paging_off = changed & cpu.cr0 & pg;
@@ -84,7 +86,7 @@ Faultable<> write_cr3(Cpu& cpu, u64 value) {
 
 Faultable<> write_cr4(Cpu& cpu, u64 value) {
     using namespace vitrine::cr4;
-    if (value & ~cpu.model().cr4_allowed())
+    if ((value & ~cpu.model().cr4_allowed()) || (value & cpu.cr4_required) != cpu.cr4_required)
         return cpu.gp();
     const u64 changed = value ^ cpu.cr4;
     if (cpu.long_mode() && (!(value & pae) || (changed & la57)))

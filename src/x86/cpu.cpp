@@ -56,6 +56,8 @@ void Cpu::reset(Reset kind) {
     sipi_pending = 0;
     pending_debug = 0;
     monitor_armed = false;
+    if (vmx)
+        vmx->reset();
     if (kind != Reset::init) {
         xcr0 = 1;
         pkru = 0;
@@ -110,6 +112,7 @@ void Cpu::mode_changed() {
 TlbKey Cpu::tlb_key() const {
     TlbKey key;
     key.root = present_root();
+    key.vpid = vpid;
     key.pcid = cr4 & cr4::pcide ? static_cast<u16>(cr3 & 0xfff) : u16{0};
     // Everything that changes what a translation may do, so that spaces with different rules never mix.
     key.mode = (cr0 & cr0::pg ? 1 : 0) | (cr0 & cr0::wp ? 2 : 0) | (efer & efer::nxe ? 4 : 0) | (efer & efer::lma ? 8 : 0) |
@@ -202,11 +205,17 @@ Outcome Cpu::execute(Block& block, u64 count) {
     block_first_ = current_ = nullptr;
     if (outcome == Outcome::branch) [[likely]]
         return outcome;
+    if (outcome == Outcome::exited) [[unlikely]] {
+        --retired;
+        attention_ = true;
+        return outcome;
+    }
     rip = here + insn->offset;
     switch (outcome) {
     case Outcome::next:
     case Outcome::end: rip = mask_rip(rip + insn->length); break;
-    case Outcome::branch: break;
+    case Outcome::branch:
+    case Outcome::exited: break;
     case Outcome::fault:
         --retired;
         deliver(pending);
@@ -228,10 +237,11 @@ Outcome Cpu::execute(Block& block, u64 count) {
 /// One instruction with everything that single-stepping, shadows and breakpoints ask for around it.
 void Cpu::step(Block& block) {
     const bool trap = flags & rflags::tf;
-    const bool sti = std::exchange(sti_shadow, false), mov_ss = std::exchange(mov_ss_shadow, false);
+    const bool sti = sti_now_ = std::exchange(sti_shadow, false), mov_ss = mov_ss_now_ = std::exchange(mov_ss_shadow, false);
     const bool resume = flags & rflags::rf;
     boundary_ = Boundary::fresh;
     const Outcome outcome = execute(block, 1);
+    sti_now_ = mov_ss_now_ = false;
     const bool completed = outcome == Outcome::next || outcome == Outcome::end || outcome == Outcome::branch;
     if (outcome == Outcome::repeat || outcome == Outcome::stop) {
         sti_shadow |= sti;
@@ -246,6 +256,8 @@ void Cpu::step(Block& block) {
     if (trap && steps && (completed || outcome == Outcome::repeat) && !no_single_step_)
         pending_debug |= dr6::bs;
     no_single_step_ = false;
+    if ((completed || outcome == Outcome::repeat) && intercepted(Intercept::monitor_trap)) [[unlikely]]
+        mtf_due = true;
     if (std::exchange(watch_hit_, false))
         (void)stop(StopKind::debugger, "watchpoint");
     events_changed();
@@ -350,6 +362,15 @@ void Cpu::state(Visitor& v) {
     v.field("rf loaded", rf_loaded_);
     v.field("boundary", boundary_);
     v.field("mwait any interrupt", mwait_any_interrupt);
+    v.field("vpid", vpid);
+    v.field("cr0 required", cr0_required);
+    v.field("cr4 required", cr4_required);
+    v.field("intercepts", intercepts);
+    v.field("init blocked", init_blocked);
+    v.field("nmi never blocked", nmi_never_blocked);
+    v.field("iret keeps nmi blocked", iret_keeps_nmi_blocked);
+    v.field("mtf due", mtf_due);
+    v.field("preemption due", preemption_due);
     if (v.loading()) {
         drop_x87();
         mode_changed();

@@ -16,6 +16,7 @@
 #include "x86/second_level.h"
 #include "x86/state.h"
 #include "x86/tlb.h"
+#include "x86/vmx_port.h"
 
 #include <cstring>
 #include <functional>
@@ -280,6 +281,27 @@ public:
     bool intercepted(Intercept i) const { return (intercepts >> static_cast<unsigned>(i)) & 1; }
     Interceptor* interceptor = nullptr;
     SecondLevel* second_level = nullptr;
+    VmxPort* vmx = nullptr;
+    u16 vpid = 0;                       ///< tags translations
+    u64 cr0_required = 0, cr4_required = 0; ///< bits that VMX operation fixes to 1
+    bool init_blocked = false;          ///< VMX root operation: INIT stays pending
+    bool nmi_never_blocked = false;     ///< virtual NMIs: `nmi_blocked` blocks virtual ones, and NMIs come always
+    bool iret_keeps_nmi_blocked = false; ///< "NMI exiting" without virtual NMIs
+    bool mtf_due = false;               ///< a monitor-trap-flag exit is pending
+    bool preemption_due = false;        ///< the VMX-preemption timer has expired
+    bool nmi_unblocked = false;         ///< the instruction under way is an IRET that unblocked NMIs
+    /// What blocks events at the instruction under way or, between instructions, at the next one.
+    bool blocked_by_sti() const { return sti_shadow || sti_now_; }
+    bool blocked_by_mov_ss() const { return mov_ss_shadow || mov_ss_now_; }
+    bool interrupt_line() const { return interrupt_line_; }
+    /// Delivers an event that no interceptor is asked about: VM entry injects it. Faults on the way are told as usual.
+    void inject(const Event& event) { deliver(event); }
+    /// The instruction under way; null between instructions.
+    const Instruction* current_instruction() const { return current_; }
+    /// Something happened that attention() looks at, perhaps while another processor runs.
+    void wake_up() { wake(); }
+    /// A fault that stands for an exit which the interceptor has recorded.
+    Fault raise_exit() { return raise_event({.kind = EventKind::exit}); }
 
     // ---- x87 in the host's x87 (x86/x87.cpp) ----------------------------------------------------------------------------
     void save_x87();  ///< brings the image in `fpu` up to date
@@ -322,6 +344,10 @@ private:
     friend class Walker;
 
     bool deliver_pending();
+    bool boundary_exit();
+    bool nmi_open() const { return nmi_pending && (!nmi_blocked || nmi_never_blocked); }
+    bool interrupt_open() const { return interrupt_line_ && ((flags & rflags::if_) || intercepted(Intercept::external_interrupt)); }
+    bool window_open() const;
     bool attend();            ///< events at an instruction boundary; false: nothing may run now
     void wake();
     void step(Block& block);
@@ -362,6 +388,7 @@ private:
     bool no_single_step_ = false; ///< the instruction under way suppresses its single-step trap
     /// What has been delivered since the last instruction: the next event waits until another one has been executed.
     enum class Boundary : u8 { fresh, event, breakpoint } boundary_ = Boundary::fresh;
+    bool sti_now_ = false, mov_ss_now_ = false; ///< shadows over the instruction under way
     bool yield_ = false, cut_ = false;
     StopReason stop_;
     DebugHooks* hooks_ = nullptr;

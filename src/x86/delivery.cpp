@@ -66,7 +66,7 @@ Intercept intercept_of(const Event& e) {
 void side_effects(Cpu& cpu, const Event& e) {
     if (e.kind == EventKind::nmi)
         cpu.nmi_blocked = true;
-    if (e.kind != EventKind::hardware_exception)
+    if (e.kind != EventKind::hardware_exception || e.injected)
         return;
     if (e.vector == Vector::pf)
         cpu.cr2 = e.cr2;
@@ -82,8 +82,12 @@ void side_effects(Cpu& cpu, const Event& e) {
 
 void Cpu::deliver(Event event) {
     fault_history_.clear();
+    Event outer; // whose delivery raised `event`
+    bool nested = false;
     for (;;) {
-        if (intercepted(intercept_of(event)) && interceptor->event(*this, event))
+        if (event.kind == EventKind::exit) [[unlikely]]
+            return interceptor->recorded(*this, nested ? &outer : nullptr);
+        if (!event.injected && intercepted(intercept_of(event)) && interceptor->event(*this, event, nested ? &outer : nullptr))
             return;
         activity = Activity::active;
         side_effects(*this, event);
@@ -92,12 +96,21 @@ void Cpu::deliver(Event event) {
         if (deliver_once(event).ok()) {
             // Shadows cover the one instruction that the event has now come before or been caused by.
             sti_shadow = mov_ss_shadow = false;
+            mtf_due |= intercepted(Intercept::monitor_trap);
             events_changed();
             return;
+        }
+        if (pending.kind == EventKind::exit) {
+            outer = event;
+            nested = true;
+            event = pending;
+            continue;
         }
         fault_history_ += fmt::format("  {}, cs:rip {:04x}:{:016x}\n", describe(event), segments[cs].selector, rip);
         if (event.vector == Vector::df && event.kind == EventKind::hardware_exception)
             return shutdown(pending);
+        outer = event;
+        nested = true;
         if (doubles(event, pending)) {
             fault_history_ += fmt::format("  {} while that was being delivered\n", describe(pending));
             event = {.vector = Vector::df, .has_error = true, .error = 0};

@@ -46,14 +46,16 @@ void Cpu::sipi(u8 vector) {
 }
 
 bool Cpu::wakes() const {
-    if (init_pending)
+    if (init_pending && !init_blocked)
+        return true;
+    if (interceptor && activity != Activity::wait_for_sipi && (mtf_due || preemption_due))
         return true;
     switch (activity) {
     case Activity::active: return true;
     case Activity::wait_for_sipi: return sipi_pending != 0;
-    case Activity::hlt: return pending_debug || (nmi_pending && !nmi_blocked) || (interrupt_line_ && (flags & rflags::if_));
-    case Activity::mwait: return pending_debug || (nmi_pending && !nmi_blocked) || (interrupt_line_ && ((flags & rflags::if_) || mwait_any_interrupt));
-    case Activity::shutdown: return nmi_pending && !nmi_blocked;
+    case Activity::hlt: return pending_debug || nmi_open() || interrupt_open() || window_open();
+    case Activity::mwait: return pending_debug || nmi_open() || interrupt_open() || (interrupt_line_ && mwait_any_interrupt) || window_open();
+    case Activity::shutdown: return nmi_open();
     }
     return false;
 }
@@ -62,24 +64,67 @@ bool Cpu::wakes() const {
 /// often a boundary is looked at: slices end where somebody outside wants them to.
 bool Cpu::deliver_pending() {
     if (pending_debug && !mov_ss_shadow) {
+        boundary_ = Boundary::event;
         deliver({.vector = Vector::db, .dr6 = std::exchange(pending_debug, 0)});
         return true;
     }
-    if (nmi_pending && !nmi_blocked && !mov_ss_shadow && !sti_shadow) {
+    if (nmi_open() && !mov_ss_shadow && !sti_shadow) {
+        boundary_ = Boundary::event;
         nmi_pending = false;
         nmi_blocked = true;
         deliver({.vector = Vector::nmi, .kind = EventKind::nmi});
         return true;
     }
-    if (interrupt_line_ && (flags & rflags::if_) && !sti_shadow && !mov_ss_shadow) {
+    if (interrupt_open() && !sti_shadow && !mov_ss_shadow) {
+        boundary_ = Boundary::event;
         deliver({.vector = static_cast<Vector>(apic_->acknowledge()), .kind = EventKind::external_interrupt});
         return true;
     }
     return false;
 }
 
+/// VM exits at a boundary, among the events that are delivered there and come first. They wait for nothing: a trap flag or a timer
+/// that is due ends the guest before the first instruction of a handler too.
+bool Cpu::boundary_exit() {
+    if (!intercepts) [[likely]]
+        return false;
+    const auto exits = [&](Intercept kind) {
+        if (!interceptor->boundary(*this, kind, 0))
+            return false;
+        boundary_ = Boundary::fresh;
+        return true;
+    };
+    if (mtf_due && exits(Intercept::monitor_trap))
+        return true;
+    const bool fresh = boundary_ == Boundary::fresh, open = !sti_shadow && !mov_ss_shadow;
+    if (fresh && pending_debug && !mov_ss_shadow)
+        return false;
+    if (preemption_due && exits(Intercept::preemption_timer))
+        return true;
+    if (intercepted(Intercept::nmi_window) && !nmi_blocked && open && exits(Intercept::nmi_window))
+        return true;
+    if (nmi_open() && open) {
+        if (intercepted(Intercept::nmi)) {
+            nmi_pending = false;
+            return exits(Intercept::nmi);
+        }
+        if (fresh)
+            return false;
+    }
+    if (intercepted(Intercept::interrupt_window) && (flags & rflags::if_) && open && exits(Intercept::interrupt_window))
+        return true;
+    return interrupt_open() && open && intercepted(Intercept::external_interrupt) && exits(Intercept::external_interrupt);
+}
+
 bool Cpu::attend() {
-    if (init_pending) {
+    if (init_pending && !init_blocked) {
+        if (intercepted(Intercept::init)) {
+            init_pending = false;
+            if (activity != Activity::wait_for_sipi) // that state drops it
+                (void)interceptor->boundary(*this, Intercept::init, 0);
+        }
+    }
+    if (init_pending && !init_blocked) {
         init_pending = false;
         reset(Reset::init);
         if (index_ != 0)
@@ -92,19 +137,28 @@ bool Cpu::attend() {
     if (activity == Activity::wait_for_sipi) {
         const u8 vector = static_cast<u8>(sipi_pending);
         sipi_pending = 0;
-        segments[cs].selector = static_cast<u16>(vector << 8);
-        segments[cs].base = u64{vector} << 12;
-        rip = 0;
-        mode_changed();
+        if (intercepted(Intercept::sipi)) {
+            (void)interceptor->boundary(*this, Intercept::sipi, vector);
+        } else {
+            segments[cs].selector = static_cast<u16>(vector << 8);
+            segments[cs].base = u64{vector} << 12;
+            rip = 0;
+            activity = Activity::active;
+            mode_changed();
+        }
     }
-    activity = Activity::active;
-    attention_ = false;
-    if (boundary_ == Boundary::fresh && deliver_pending()) {
-        boundary_ = Boundary::event;
+    while (boundary_exit() || (boundary_ == Boundary::fresh && deliver_pending())) {
         if (stop_.kind != StopKind::none)
             return false;
+        if (!intercepts)
+            break;
     }
-    stepping_ = boundary_ != Boundary::fresh || sti_shadow || mov_ss_shadow || (flags & (rflags::tf | rflags::rf)) || (dr7 & dr7::enabled) || hooks_;
+    if (!wakes())
+        return false;
+    activity = Activity::active;
+    attention_ = false;
+    stepping_ = boundary_ != Boundary::fresh || sti_shadow || mov_ss_shadow || (flags & (rflags::tf | rflags::rf)) || (dr7 & dr7::enabled) || hooks_ ||
+                intercepted(Intercept::monitor_trap);
     if (stepping_)
         attention_ = true;
     if (hooks_ && !std::exchange(step_over_, false) && hooks_->breakpoint(*this, linear_rip())) {
@@ -119,6 +173,12 @@ bool Cpu::attend() {
             return stop_.kind == StopKind::none;
         }
     return true;
+}
+
+/// Whether an exit for an open window is due: in HLT too.
+bool Cpu::window_open() const {
+    return (intercepted(Intercept::nmi_window) && !nmi_blocked) ||
+           (intercepted(Intercept::interrupt_window) && (flags & rflags::if_));
 }
 
 u64 Cpu::code_breakpoints() const {

@@ -215,7 +215,8 @@ Outcome iret(Cpu& cpu, const Instruction& insn) {
     if (cpu.v86() && cpu.iopl() < 3)
         return cpu.gp();
     // NMIs are unblocked even when the rest faults.
-    if (cpu.nmi_blocked) {
+    cpu.nmi_unblocked = cpu.nmi_blocked && !cpu.iret_keeps_nmi_blocked;
+    if (cpu.nmi_unblocked) {
         cpu.nmi_blocked = false;
         cpu.events_changed();
     }
@@ -228,6 +229,7 @@ Outcome iret(Cpu& cpu, const Instruction& insn) {
     } else {
         TRY(iret_protected(cpu, insn.operand_size));
     }
+    cpu.nmi_unblocked = false;
     return Outcome::branch;
 }
 

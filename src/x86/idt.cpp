@@ -16,7 +16,7 @@ public:
         saved_flags_ = cpu.rflags();
         // Faults set RF in the image, so that a code breakpoint on the instruction does not come again; #DB for such a
         // breakpoint, and traps, leave it as it is.
-        if (event.kind == EventKind::hardware_exception && (event.vector != Vector::db || (event.dr6 & dr6::bd)))
+        if (event.kind == EventKind::hardware_exception && !event.injected && (event.vector != Vector::db || (event.dr6 & dr6::bd)))
             saved_flags_ |= rflags::rf;
     }
 

@@ -59,6 +59,9 @@ struct Instruction {
     u16 third = 0;          ///< a third register operand (byte offset), or whatever the handler's binder keeps there
 };
 
+/// Instruction::third where it may name a register and does not.
+inline constexpr u16 no_register = 0xffff;
+
 /// A decoded instruction together with what the decoder said; what binders look at.
 struct Decoded {
     const ZydisDecodedInstruction& info;

@@ -14,8 +14,12 @@ struct Instruction;
 enum class Intercept : u8 {
     external_interrupt, nmi, interrupt_window, nmi_window, hlt, invlpg, mwait, monitor, rdpmc, rdtsc, rdtscp, cr_access,
     mov_dr, io, rdmsr, wrmsr, pause, cpuid, invd, wbinvd, descriptor_table, rdrand, rdseed, invpcid, xsaves, xrstors, xsetbv,
-    user_wait, task_switch, exception, triple_fault, init, sipi, vmx_instruction, count,
+    user_wait, task_switch, exception, triple_fault, init, sipi, rdpid,
+    monitor_trap,     ///< a VM exit after each instruction
+    preemption_timer, ///< the timer may expire
+    count,
 };
+static_assert(static_cast<unsigned>(Intercept::count) <= 64);
 
 /// Takes intercepted events. In VMX root operation, and without VMX, no bit is set and nothing here is called.
 class Interceptor {
@@ -27,10 +31,14 @@ public:
     /// anything else ends the instruction.
     virtual Outcome instruction(Cpu& cpu, Intercept kind, const Instruction& insn, u64 qualification) = 0;
 
-    /// An event is about to be delivered. True: it became an exit.
-    virtual bool event(Cpu& cpu, const Event& event) = 0;
+    /// An event is about to be delivered; `during` is the event whose delivery caused it, if any. True: it became an exit.
+    virtual bool event(Cpu& cpu, const Event& event, const Event* during) = 0;
 
-    /// INIT, SIPI, NMI, external interrupts and windows at an instruction boundary. True: it became an exit.
+    /// A fault of the kind EventKind::exit came up: the exit that was recorded is due now.
+    virtual void recorded(Cpu& cpu, const Event* during) = 0;
+
+    /// INIT, SIPI, NMI, external interrupts, windows, timer and trap flag at an instruction boundary, and task switches.
+    /// True: it became an exit (of a task switch: it was recorded).
     virtual bool boundary(Cpu& cpu, Intercept kind, u64 detail) = 0;
 };
 

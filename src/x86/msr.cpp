@@ -344,6 +344,17 @@ Faultable<> write_efer(Cpu& cpu, Index, u64 value) {
     return {};
 }
 
+// ---- VMX capabilities -----------------------------------------------------------------------------------------------
+
+bool exists_vmx(const CpuModel& m) { return m.has(Feature::vmx); }
+
+Faultable<u64> read_vmx(Cpu& cpu, Index msr) {
+    u64 value = 0;
+    if (!cpu.vmx || !cpu.vmx->read_msr(msr, value))
+        return cpu.gp();
+    return value;
+}
+
 bool exists_xss(const CpuModel& m) { return m.has(Feature::xsaves); }
 
 Faultable<u64> read_xss(Cpu& cpu, Index) { return cpu.msr.xss; }
@@ -365,6 +376,7 @@ constexpr ExistsRow conditions[] = {
     {"tsc_adjust", exists_tsc_adjust}, {"tsc_aux", exists_tsc_aux},           {"x2apic", exists_x2apic},
     {"tsc_deadline", exists_tsc_deadline}, {"arch_capabilities", exists_arch_capabilities}, {"spec_ctrl", exists_spec_ctrl},
     {"pred_cmd", exists_pred_cmd},     {"flush_cmd", exists_flush_cmd},       {"xss", exists_xss},
+    {"vmx", exists_vmx},
 };
 
 constexpr Exists exists_of(std::string_view id) {

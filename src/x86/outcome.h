@@ -20,6 +20,7 @@ enum class [[nodiscard]] Outcome : u8 {
     branch, ///< done; the handler has set rip
     fault,  ///< not done; Cpu::pending says why; rip stays
     repeat, ///< a REP instruction with iterations left: rip stays, registers show how far it came
+    exited, ///< the processor left for another context (VM exit, VM entry): registers, rip included, are what that wants
     stop,   ///< the machine stops here: not implemented, or a watch of the debugger; not done
 };
 
@@ -57,6 +58,7 @@ enum class EventKind : u8 {
     software_interrupt = 4,            ///< INT n
     privileged_software_exception = 5, ///< INT1
     software_exception = 6,            ///< INT3, INTO
+    exit = 7, ///< no event: the interceptor has recorded a VM exit that is due instead of the fault (EPT violation, task switch)
 };
 
 /// An exception, interrupt or software interrupt to be delivered.
@@ -68,6 +70,7 @@ struct Event {
     u64 cr2 = 0;              ///< #PF
     u64 dr6 = 0;              ///< #DB: bits to be set in DR6
     u8 instruction_length = 0; ///< software events: the return rip is behind the instruction
+    bool injected = false;     ///< by a VM entry: nothing but the delivery happens
 };
 
 } // namespace vitrine

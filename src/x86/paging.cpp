@@ -208,7 +208,7 @@ private:
         }
         if (cpu_.second_level && !record) {
             const SecondLevelPage page = TRY(cpu_.second_level->translate(
-                cpu_, GuestPhysical{t.page & ~0xfffull},
+                cpu_, GuestPhysical{(t.page & ~0xfffull) | a_.page_offset()},
                 {.read = use_ == Use::read, .write = use_ == Use::write, .fetch = use_ == Use::fetch,
                  .user = privilege_ == Privilege::user, .linear = a_.value}));
             u64 flags = t.page & 0xfff;
@@ -218,6 +218,8 @@ private:
                 flags &= ~(Translation::writable);
             if (!page.executable)
                 flags &= ~Translation::executable;
+            if (!page.dirty)
+                flags &= ~Translation::dirty;
             t.page = page.page | flags;
         }
         if (record)
@@ -303,7 +305,7 @@ void Cpu::flush_tlb(bool keep_global) {
     const TlbKey present = tlb_.key();
     tlb_.flush_if(
         [&](const TlbKey& k) {
-            return k.root == present.root && k.vpid == present.vpid && (!keep_global || k.pcid == present.pcid);
+            return k.vpid == present.vpid && (!keep_global || k.pcid == present.pcid);
         },
         keep_global);
 }

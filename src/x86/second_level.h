@@ -23,6 +23,7 @@ struct SecondLevelPage {
     u64 page = 0;       ///< physical address of the 4 KiB page
     u8 size_log2 = 12;  ///< of the mapping it came from
     bool readable = true, writable = true, executable = true; ///< for accesses of the kind asked for
+    bool dirty = true; ///< a write needs no other look at the tables (their dirty flag is set or not in use)
 };
 
 class SecondLevel {

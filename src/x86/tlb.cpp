@@ -152,12 +152,20 @@ void Tlb::flush_all(bool keep_global) {
 
 void Tlb::invalidate(u64 linear) {
     for (TlbSpace& s : spaces_) {
-        if (s.key.root != present_->key.root || s.key.vpid != present_->key.vpid)
+        if (s.key.vpid != present_->key.vpid)
             continue;
         for (auto& t : s.tables)
             if (t)
                 t->invalidate(linear, s.key.pcid != present_->key.pcid);
     }
+}
+
+void Tlb::invalidate(u64 linear, u16 vpid) {
+    for (TlbSpace& s : spaces_)
+        if (s.key.vpid == vpid)
+            for (auto& t : s.tables)
+                if (t)
+                    t->invalidate(linear, false);
 }
 
 void Tlb::drop_tags() {

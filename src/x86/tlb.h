@@ -123,8 +123,10 @@ public:
             if (which(s.key))
                 flush(s, keep_global);
     }
-    /// INVLPG: in spaces of `pcid` (with the present root and vpid) everything for the address, in others global entries.
+    /// INVLPG: in spaces of the present PCID and VPID everything for the address, in those of other PCIDs global entries.
     void invalidate(u64 linear);
+    /// INVVPID: everything for the address, whatever the PCID.
+    void invalidate(u64 linear, u16 vpid);
     void drop_tags();
     void drop_tags(Physical page, bool write_only);
 

@@ -17,7 +17,7 @@ std::span<const OpRow> system_rows() {
     static const std::vector<OpRow> rows = [] {
         std::vector<OpRow> all;
         for (const auto group : {ops::control_rows(), ops::table_rows(), ops::segment_rows(), ops::transfer_rows(),
-                                 ops::processor_rows(), ops::io_rows()})
+                                 ops::processor_rows(), ops::vmx_rows(), ops::io_rows()})
             all.insert(all.end(), group.begin(), group.end());
         // The plain rows come first; what they do not bind comes here.
         for (const ZydisMnemonic m : {ZYDIS_MNEMONIC_MOV, ZYDIS_MNEMONIC_PUSH, ZYDIS_MNEMONIC_POP, ZYDIS_MNEMONIC_JMP,

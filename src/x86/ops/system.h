@@ -13,6 +13,7 @@ std::span<const OpRow> table_rows();      ///< descriptor tables and selectors (
 std::span<const OpRow> segment_rows();    ///< segment registers and bases (ops/system_segments.cpp)
 std::span<const OpRow> transfer_rows();   ///< system calls, interrupts, returns (ops/system_transfers.cpp)
 std::span<const OpRow> processor_rows();  ///< flags, waiting, time, MSRs, CPUID, TLB (ops/system_processor.cpp)
+std::span<const OpRow> vmx_rows();        ///< VMX instructions (ops/system_vmx.cpp)
 std::span<const OpRow> io_rows();         ///< IN, OUT, INS, OUTS (ops/io.cpp)
 
 /// The forms of MOV, PUSH, POP, JMP, CALL and RET that are the system's; null for others.

@@ -142,8 +142,10 @@ Outcome smsw_memory(Cpu& cpu, const Instruction& i) {
 Handler bind_lmsw(const Decoded& d, Instruction&) { return d.is_memory(0) ? lmsw_memory : lmsw_register; }
 
 Handler bind_smsw(const Decoded& d, Instruction& out) {
+    out.third = no_register;
     if (d.is_memory(0))
         return smsw_memory;
+    out.third = 0;
     out.operand_size = static_cast<u8>(d.operand(0).size / 8);
     return smsw_register;
 }

@@ -125,6 +125,7 @@ Outcome rdtscp(Cpu& cpu, const Instruction& i) {
 }
 
 Outcome rdpid(Cpu& cpu, const Instruction& i) {
+    INTERCEPT(cpu, Intercept::rdpid, i);
     set<u64>(cpu, i.reg, cpu.msr.tsc_aux & low_mask(32));
     return next(cpu, i);
 }
@@ -222,7 +223,7 @@ Outcome invpcid(Cpu& cpu, const Instruction& i) {
         const bool keep_global = type != 2;
         cpu.tlb().flush_if(
             [&](const TlbKey& k) {
-                return k.root == present.root && k.vpid == present.vpid && (!names_pcid || k.pcid == pcid);
+                return k.vpid == present.vpid && (!names_pcid || k.pcid == pcid);
             },
             keep_global);
     }

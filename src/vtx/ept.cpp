@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// The walk of the EPT paging structures (SDM volume 3, The Extended Page Table Mechanism).
+#include "vtx/ept.h"
+
+#include "vtx/unit.h"
+#include "x86/model.h"
+
+namespace vitrine::vtx {
+
+namespace {
+
+constexpr u64 rights_mask = 7, readable = 1, writable = 2, executable = 4, page_bit = bit(7), accessed = bit(8), dirty = bit(9);
+
+/// Bits that must be zero in an entry of `level` (4 to 1), beyond the physical-address width apart.
+u64 reserved_bits(unsigned level, bool leaf) {
+    if (!leaf)
+        return 0xf8; // bits 7:3
+    return level == 3 ? 0x3fff'f000 : level == 2 ? 0x1f'f000 : 0;
+}
+
+bool memory_type_valid(u64 entry) {
+    const u64 type = bits(entry, 5, 3);
+    return type != 2 && type != 3 && type != 7;
+}
+
+} // namespace
+
+Faultable<SecondLevelPage> Ept::translate(Cpu& cpu, GuestPhysical address, const SecondLevelAccess& access) {
+    const u64 capabilities = unit_.capabilities().ept_vpid;
+    const bool flags = ept_pointer.accessed_dirty(eptp_) != 0;
+    // With accessed and dirty flags, accesses to the guest's paging structures count as writes.
+    const bool write = access.write || (access.page_walk && flags);
+    const bool read = access.read || access.page_walk;
+    const u64 beyond = ~low_mask(cpu.model().physical_bits) & low_mask(52);
+    u64 rights = rights_mask, table = eptp_ & ~0xfffull & low_mask(52);
+    struct {
+        Physical at;
+        u64 value;
+    } used[4];
+    unsigned count = 0;
+    if (address.value >> 48)
+        return violation(cpu, address, access, read, write, 0);
+    for (unsigned level = 4;; --level) {
+        const unsigned shift = 12 + 9 * (level - 1);
+        const Physical at{table + (address.value >> shift & 0x1ff) * 8};
+        u64 entry = 0;
+        cpu.read_physical(at, &entry, 8);
+        if (!(entry & rights_mask))
+            return violation(cpu, address, access, read, write, 0);
+        const bool leaf = level == 1 || (level < 4 && (entry & page_bit));
+        const bool size_supported = level == 1 || !leaf || (level == 3 ? vtx::ept_vpid.page_1g(capabilities) : vtx::ept_vpid.page_2m(capabilities));
+        const bool write_only = (entry & (readable | writable)) == writable;
+        const bool execute_only = (entry & rights_mask) == executable && !vtx::ept_vpid.execute_only(capabilities);
+        if ((entry & (beyond | reserved_bits(level, leaf))) || !size_supported || write_only || execute_only ||
+            (leaf && !memory_type_valid(entry)))
+            return misconfiguration(cpu, address, access);
+        rights &= entry;
+        used[count++] = {at, entry};
+        if (!leaf) {
+            table = entry & ~0xfffull & low_mask(52);
+            continue;
+        }
+        const u64 wanted = (read ? readable : 0) | (write ? writable : 0) | (access.fetch ? executable : 0);
+        if ((rights & wanted) != wanted)
+            return violation(cpu, address, access, read, write, rights);
+        const u64 page = (entry & low_mask(52) & ~low_mask(shift)) | (address.value & low_mask(shift) & ~0xfffull);
+        bool is_dirty = true;
+        if (flags) {
+            const bool becomes_dirty = write && !(entry & dirty);
+            if (becomes_dirty && log_ && !unit_.log_dirty(address))
+                return cpu.raise_exit();
+            for (unsigned n = 0; n < count; ++n) {
+                const u64 set = accessed | (n + 1 == count && write ? dirty : 0);
+                if ((used[n].value & set) == set)
+                    continue;
+                const u64 value = used[n].value | set;
+                cpu.write_physical(used[n].at, &value, 8);
+            }
+            is_dirty = write || (entry & dirty);
+        }
+        return SecondLevelPage{.page = page, .size_log2 = static_cast<u8>(shift), .readable = (rights & readable) != 0,
+                               .writable = (rights & writable) != 0, .executable = (rights & executable) != 0, .dirty = is_dirty};
+    }
+}
+
+Fault Ept::violation(Cpu& cpu, GuestPhysical address, const SecondLevelAccess& access, bool read, bool write, u64 rights) {
+    const EptViolation& q = ept_violation_qualification;
+    u64 qualification = (read ? q.read.mask() : 0) | (write ? q.write.mask() : 0) | (access.fetch ? q.fetch.mask() : 0) |
+                        rights << q.readable.low();
+    if (access.linear_valid)
+        qualification |= q.linear_valid.mask() | (access.page_walk ? 0 : q.translated.mask());
+    unit_.record(ExitReason::ept_violation, qualification, address, access);
+    return cpu.raise_exit();
+}
+
+Fault Ept::misconfiguration(Cpu& cpu, GuestPhysical address, const SecondLevelAccess& access) {
+    unit_.record(ExitReason::ept_misconfiguration, 0, address, access);
+    return cpu.raise_exit();
+}
+
+void Ept::state(Visitor& v) {
+    v.field("eptp", eptp_);
+    v.field("log", log_);
+}
+
+} // namespace vitrine::vtx

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// The VMX unit of one processor: VMX operation, its instructions, VM entries and exits, and what is intercepted.
+#pragma once
+
+#include "vtx/ept.h"
+#include "vtx/spec/capabilities.h"
+#include "vtx/spec/controls.h"
+#include "vtx/spec/errors.h"
+#include "vtx/spec/exits.h"
+#include "vtx/spec/rule.h"
+#include "vtx/vmcs.h"
+#include "base/clock.h"
+#include "x86/cpu.h"
+
+#include <array>
+#include <string>
+
+namespace vitrine::vtx {
+
+/// What a VM exit reports besides its reason and qualification.
+struct ExitInformation {
+    u32 interruption = 0, interruption_error = 0; ///< of the event that caused it
+    u32 instruction_length = 0, instruction_information = 0;
+    u64 linear = 0, guest_physical = 0;
+    bool has_linear = false, has_guest_physical = false;
+    bool clear_rf = false; ///< exits that instructions cause save RF = 0
+    bool set_rf = false;   ///< faults save RF = 1
+};
+
+/// An exit that was found in the middle of an instruction, due when the instruction has been given up.
+struct RecordedExit {
+    ExitReason reason{};
+    u64 qualification = 0;
+    ExitInformation information;
+};
+
+class Unit final : public VmxPort, public Interceptor {
+public:
+    Unit(Cpu& cpu, const Capabilities& capabilities);
+    ~Unit() override;
+    Unit(const Unit&) = delete;
+    Unit& operator=(const Unit&) = delete;
+
+    // VmxPort
+    Outcome execute(Cpu& cpu, const Instruction& insn, VmxInstruction which) override;
+    bool read_msr(u32 msr, u64& value) const override;
+    void reset() override;
+
+    // Interceptor
+    Outcome instruction(Cpu& cpu, Intercept kind, const Instruction& insn, u64 qualification) override;
+    bool event(Cpu& cpu, const Event& event, const Event* during) override;
+    void recorded(Cpu& cpu, const Event* during) override;
+    bool boundary(Cpu& cpu, Intercept kind, u64 detail) override;
+
+    bool in_operation() const { return operation_; }
+    bool in_non_root() const { return non_root_; }
+    u64 entries() const { return entries_; }
+    u64 exits(ExitReason reason) const { return exits_[static_cast<unsigned>(reason)]; }
+    Vmcs& vmcs() { return vmcs_; }
+    const Capabilities& capabilities() const { return capabilities_; }
+
+    /// Every rule that the current VMCS breaks, with the values that were read and who wrote them last. Empty: it would enter.
+    std::string explain_entry();
+
+    void state(Visitor& v);
+
+private:
+    friend class Ept;
+
+    // ---- instructions (instructions.cpp) ----------------------------------------------------------------------------
+    Outcome vmxon_(const Instruction& i);
+    Outcome vmclear_(const Instruction& i);
+    Outcome vmptrld_(const Instruction& i);
+    Outcome vmptrst_(const Instruction& i);
+    Outcome vmread_(const Instruction& i);
+    Outcome vmwrite_(const Instruction& i);
+    Outcome vmxoff_(const Instruction& i);
+    Outcome vmfunc_(const Instruction& i);
+    Outcome invept_(const Instruction& i);
+    Outcome invvpid_(const Instruction& i);
+    Faultable<u64> pointer_operand(const Instruction& i);
+    bool valid_region(u64 pointer) const;
+    Outcome succeed(const Instruction& i);
+    Outcome fail_invalid(const Instruction& i);
+    Outcome fail(const Instruction& i, VmError error);
+    Outcome exit_from(const Instruction& i, VmxInstruction which);
+    Outcome fail_access(const Instruction& i, VmError error);
+    bool vmfunc_allowed() const;
+    bool shadows(const Instruction& i, F bitmap) const;
+
+    // ---- VM entry (entry.cpp) ---------------------------------------------------------------------------------------
+    Outcome enter(const Instruction& i, bool launch);
+    void gather(RuleInput& input);
+    void load_guest();
+    u64 load_msrs(F address, F count, bool guest); ///< 0, or 1 + the index of the entry that failed
+    void inject();
+    void set_intercepts();
+    void entry_failed(ExitReason reason, u64 qualification);
+    void tell_broken(const char* what);
+    void start_timer();
+
+    // ---- VM exit (exit.cpp) -----------------------------------------------------------------------------------------
+    void exit(ExitReason reason, u64 qualification, const ExitInformation& information = {}, const Event* during = nullptr);
+    void save_guest(const ExitInformation& information, const Event* during);
+    void load_host();
+    bool store_msrs();
+    void abort(u32 indicator, const char* why);
+    void flush_untagged();
+    u32 remaining_timer() const;
+
+    // ---- for EPT (ept_events.cpp) -----------------------------------------------------------------------------------
+    void record(ExitReason reason, u64 qualification, GuestPhysical address, const SecondLevelAccess& access);
+    bool log_dirty(GuestPhysical address); ///< false: the log is full, and the exit is recorded
+
+    // ---- intercepts.cpp, operands.cpp -------------------------------------------------------------------------------
+    Outcome leave(const Instruction& i, ExitReason reason, u64 qualification = 0, u32 information = 0);
+    Outcome leave(const Instruction& i, ExitReason reason, u64 qualification, const ExitInformation& information);
+    Outcome cr_access(const Instruction& i, u64 qualification);
+    Outcome mov_to_cr(const Instruction& i, u64 qualification);
+    Outcome mov_from_cr(const Instruction& i, u64 qualification);
+    Outcome lmsw(const Instruction& i, u64 qualification);
+    Outcome smsw(const Instruction& i);
+    Outcome port_access(const Instruction& i, u64 qualification);
+    Outcome msr_access(const Instruction& i, bool write);
+    Outcome time_stamp(const Instruction& i, bool with_aux);
+    Outcome pause(const Instruction& i);
+    Outcome descriptor_table(const Instruction& i);
+    u64 guest_tsc() const;
+    u8 vtpr() const;
+    bool on(const Field& f, F word) const { return f(vmcs_[word]) != 0; }
+    u64 secondary_controls() const {
+        return vtx::primary.activate_secondary_controls(vmcs_[F::primary]) ? vmcs_[F::secondary] : 0;
+    }
+    bool bitmap(F address, u64 bit) const;
+
+    Cpu& cpu_;
+    Capabilities capabilities_;
+    Ept ept_;
+    bool operation_ = false, non_root_ = false;
+    u64 vmxon_pointer_ = Vmcs::no_pointer;
+    Vmcs vmcs_;
+    RecordedExit recorded_;
+    u64 entries_ = 0;
+    std::array<u64, 80> exits_{};
+    u64 timer_started_ = 0; ///< TSC at VM entry, where the preemption timer began to count
+    u32 timer_value_ = 0;
+    u64 ple_first_ = 0, ple_last_ = 0;
+    Timer timer_;
+};
+
+} // namespace vitrine::vtx
