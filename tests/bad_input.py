@@ -6,7 +6,6 @@ import argparse
 import fcntl
 import os
 import re
-import resource
 import struct
 import subprocess
 import sys
@@ -202,8 +201,7 @@ os.close(reader)
 judge("nobody reads the serial port", chatter, r"Broken pipe", 74, stdout=writer)
 with open("/dev/full", "wb") as full:
     judge("no room for the serial port", chatter, r"No space left", 74, stdout=full)
-judge("no room for the serial port's file", [*chatter, "--serial", f"file:{folder}/long"], r"File too large", 74,
-      preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)))  # fmt: skip
+judge("no room for the serial port's file", [*chatter, "--serial", "file:/dev/full"], r"No space left", 74)
 judge("standard input is closed", ["run", *kernel, "--append", "loop", "--stop-after", "0.01", "--memory", "16M", "--serial", "none"],
       r"the limit of virtual time was reached", 10, stdin=None, preexec_fn=lambda: os.close(0))  # fmt: skip
 
