@@ -10,7 +10,6 @@ import re
 import resource
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import machines
@@ -61,32 +60,41 @@ moved.rename(disk)
 before = files()
 
 
-def little_room():
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))
-
-
-full = subprocess.run([str(a) for a in (vitrine, "run", "--restore", good, "--serial", "none", "--snapshot-at", f"{here + 1000},{good}")],
-                      stdin=subprocess.DEVNULL, capture_output=True, text=True, preexec_fn=little_room)  # fmt: skip
+process = subprocess.Popen([str(a) for a in (vitrine, "run", "--restore", good, "--serial", "none", "--hash-every", 1_000_000,
+                                             "--snapshot-at", f"{here + 150_000_000},{good}")],
+                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)  # fmt: skip
+while not process.stderr.readline().startswith("hash"):
+    check(process.poll() is None, "the run that is to fill the disk ended early")
+resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))  # what the machine itself needs it has now
+errors = process.stderr.read()
+full = subprocess.CompletedProcess([], process.wait(), "", errors)
 one_line(full, 74, r"--snapshot-at: '\S+good' cannot be written: File too large")
 check(good.read_bytes() == content and files() == before, f"a full disk left {files()}, before there were {before}")
 
 # Killed at any moment: the old one or the new one, and it can be restored.
 kinds = set()
-for _ in range(12):
+for wait in (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 10):
     good.write_bytes(content)
-    process = subprocess.Popen([str(a) for a in (vitrine, "run", "--restore", good, "--serial", "none", "--snapshot-at",
-                                                 f"{here + 1000},{good}")], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
-    time.sleep(random.uniform(0.05, 1.2))
-    process.kill()
-    process.wait()
+    process = subprocess.Popen([str(a) for a in (vitrine, "run", "--restore", good, "--serial", "none", "--hash-every", 1_000_000, "--stop-at",
+                                                 here + 4_000_000, "--snapshot-at", f"{here + 1_500_000},{good}")],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    while not process.stderr.readline().startswith("hash"):
+        check(process.poll() is None, "the run that is to be killed ended early")
+    try:
+        process.wait(wait * random.uniform(0.5, 1.5))
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    process.stderr.close()
     kinds.add(good.read_bytes() == content)
-    whole = run(vitrine, "--restore", good, "--serial", "none", "--stop-at", here + 2000)
+    whole = run(vitrine, "--restore", good, "--serial", "none", "--stop-at", here + 1_600_000)
     check(whole.returncode == 10, "a killed run left a snapshot that cannot be restored", whole)
     # Only a file system without nameless files keeps a temporary one, between two moments of a rename.
     check(all(name in before or name.endswith(".new") for name in files()), f"a killed run left {files()}")
     for name in files():
         if name.endswith(".new"):
             (folder / name).unlink()
+check(False in kinds, "no writer came to its end")
 good.write_bytes(content)
 
 
