@@ -6,7 +6,6 @@
 #include "host/terminal.h"
 
 #include <cerrno>
-#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -55,8 +54,6 @@ int do_command(const RunOptions& run) {
 } // namespace
 
 int main(int argc, char** argv) {
-    // A file that may not grow is an error of the write, to be told like a full disk.
-    std::signal(SIGXFSZ, SIG_IGN);
     try {
         const auto command = parse_command_line(argc, argv);
         if (!command.ok())
