@@ -68,13 +68,8 @@ Outcome Unit::mov_to_cr(const Instruction& i, u64 qualification) {
             return Outcome::next;
         if (value > 15)
             return cpu_.gp();
-        cpu_.space().write<u32>(Physical{vmcs_[F::virtual_apic_address] + 0x80}, static_cast<u32>(value << 4), cpu_.requester());
-        if (value < (vmcs_[F::tpr_threshold] & 15)) {
-            // A trap: the instruction is done.
-            cpu_.rip = cpu_.next_rip(i);
-            exit(ExitReason::tpr_below_threshold, 0);
-            return Outcome::exited;
-        }
+        set_virtual_register(0x80, static_cast<u32>(value << 4));
+        virtualize_tpr();
         break;
     default: return Outcome::next;
     }

@@ -58,6 +58,7 @@ Outcome Unit::enter(const Instruction& i, bool launch) {
     non_root_ = true;
     cpu_.init_blocked = false;
     set_intercepts();
+    start_virtual_interrupts();
     start_timer();
     cpu_.glass().tell(Topic::vmx, "entry", {{"cpu", cpu_.index()}, {"vmcs", vmcs_.pointer()}, {"rip", cpu_.rip}, {"event", vmcs_[F::entry_interruption_information]}});
     inject();
@@ -129,7 +130,7 @@ void Unit::load_guest() {
     cpu_.nmi_blocked = interruptibility.blocking_by_nmi(blocking) != 0;
     cpu_.nmi_never_blocked = on(pin.virtual_nmis, F::pin_based);
     cpu_.iret_keeps_nmi_blocked = on(pin.nmi_exiting, F::pin_based) && !on(pin.virtual_nmis, F::pin_based);
-    cpu_.mtf_due = cpu_.preemption_due = cpu_.nmi_unblocked = false;
+    cpu_.mtf_due = cpu_.preemption_due = cpu_.nmi_unblocked = cpu_.trap_exit_due = false;
     const u64 pending = vmcs_[F::guest_pending_debug_exceptions];
     cpu_.pending_debug = pending & (pending_debug_exceptions.enabled_breakpoint.mask() | pending_debug_exceptions.bs.mask()) ? pending & (15 | dr6::bs) : 0;
     const u64 secondaries = secondary_controls();

@@ -33,12 +33,16 @@ bool Unit::event(Cpu& cpu, const Event& event, const Event* during) {
 void Unit::recorded(Cpu& cpu, const Event* during) {
     if (cpu.nmi_unblocked && !during && recorded_.reason == ExitReason::ept_violation)
         recorded_.qualification |= ept_violation_qualification.nmi_unblocking.mask();
+    constexpr u64 apic_access_types = 0xf000, during_delivery = 3 << 12;
+    if (recorded_.reason == ExitReason::apic_access && during)
+        recorded_.qualification = (recorded_.qualification & ~apic_access_types) | during_delivery;
     exit(recorded_.reason, recorded_.qualification, recorded_.information, during);
 }
 
 bool Unit::boundary(Cpu& cpu, Intercept kind, u64 detail) {
     ExitInformation information;
     switch (kind) {
+    case Intercept::trap_exit: exit(trap_reason_, trap_qualification_); return true;
     case Intercept::monitor_trap: exit(ExitReason::monitor_trap_flag, 0); return true;
     case Intercept::preemption_timer: exit(ExitReason::preemption_timer, 0); return true;
     case Intercept::nmi_window: exit(ExitReason::nmi_window, 0); return true;
@@ -55,8 +59,12 @@ bool Unit::boundary(Cpu& cpu, Intercept kind, u64 detail) {
         cpu.nmi_blocked = true;
         return true;
     case Intercept::external_interrupt:
-        if (on(exiting.acknowledge_interrupt_on_exit, F::exit_controls))
-            information.interruption = cpu.apic().acknowledge() | 1u << 31;
+        if (on(exiting.acknowledge_interrupt_on_exit, F::exit_controls)) {
+            const u8 vector = cpu.apic().acknowledge();
+            if (posted(vector))
+                return false;
+            information.interruption = vector | 1u << 31;
+        }
         exit(ExitReason::external_interrupt, 0, information);
         return true;
     case Intercept::task_switch: {

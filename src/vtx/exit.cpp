@@ -133,7 +133,8 @@ void Unit::load_host() {
     cpu_.vpid = 0;
     cpu_.cr0_required = cr0_fixed0;
     cpu_.init_blocked = true;
-    cpu_.mtf_due = cpu_.preemption_due = cpu_.nmi_unblocked = false;
+    cpu_.mtf_due = cpu_.preemption_due = cpu_.nmi_unblocked = cpu_.trap_exit_due = cpu_.virtual_interrupt = false;
+    cpu_.apic_access_page = ~0ull;
     cpu_.iret_keeps_nmi_blocked = cpu_.nmi_never_blocked = false;
     if (was_virtual_nmis)
         cpu_.nmi_blocked = false;

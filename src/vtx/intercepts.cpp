@@ -125,6 +125,8 @@ Outcome Unit::msr_access(const Instruction& i, bool write) {
     }
     if (exits)
         return leave(i, write ? ExitReason::wrmsr : ExitReason::rdmsr);
+    if (const Outcome o = x2apic_access(msr, write); o != Outcome::next)
+        return o;
     if (!write && msr == time_stamp_counter) {
         const u64 tsc = guest_tsc();
         cpu_.gpr[rax] = tsc & low_mask(32);

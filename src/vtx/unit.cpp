@@ -37,7 +37,8 @@ void Unit::reset() {
     cpu_.vpid = 0;
     cpu_.cr0_required = cpu_.cr4_required = 0;
     cpu_.init_blocked = cpu_.nmi_never_blocked = cpu_.iret_keeps_nmi_blocked = false;
-    cpu_.mtf_due = cpu_.preemption_due = cpu_.nmi_unblocked = false;
+    cpu_.mtf_due = cpu_.preemption_due = cpu_.nmi_unblocked = cpu_.trap_exit_due = cpu_.virtual_interrupt = false;
+    cpu_.apic_access_page = ~0ull;
 }
 
 void Unit::state(Visitor& v) {
@@ -48,6 +49,9 @@ void Unit::state(Visitor& v) {
     v.field("exits", exits_);
     v.field("timer started", timer_started_);
     v.field("timer value", timer_value_);
+    v.field("last apic page", last_apic_page_);
+    v.field("trap reason", trap_reason_);
+    v.field("trap qualification", trap_qualification_);
     v.field("ple first", ple_first_);
     v.field("ple last", ple_last_);
     v.field("timer", timer_);

@@ -51,6 +51,8 @@ public:
     bool event(Cpu& cpu, const Event& event, const Event* during) override;
     void recorded(Cpu& cpu, const Event* during) override;
     bool boundary(Cpu& cpu, Intercept kind, u64 detail) override;
+    Faultable<bool> apic_access(Cpu& cpu, Linear a, Physical at, void* data, unsigned size, ApicUse use) override;
+    u8 acknowledge_virtual(Cpu& cpu) override;
 
     bool in_operation() const { return operation_; }
     bool in_non_root() const { return non_root_; }
@@ -112,6 +114,26 @@ private:
     void record(ExitReason reason, u64 qualification, GuestPhysical address, const SecondLevelAccess& access);
     bool log_dirty(GuestPhysical address); ///< false: the log is full, and the exit is recorded
 
+    // ---- APIC virtualisation (apic.cpp) -----------------------------------------------------------------------------
+    u32 virtual_register(u64 offset) const;
+    void set_virtual_register(u64 offset, u32 value);
+    void set_virtual_bit(u64 base, unsigned vector, bool on);
+    u8 highest_virtual_bit(u64 base) const;
+    bool delivers_virtual() const;
+    u8 rvi() const;
+    u8 svi() const;
+    void set_interrupt_status(u8 rvi, u8 svi);
+    void virtualize_ppr();
+    void virtualize_tpr();
+    void virtualize_eoi();
+    void virtualize_self_ipi(u8 vector);
+    void evaluate_virtual();
+    void emulate_write(u64 offset);
+    void trap_exit(ExitReason reason, u64 qualification);
+    void start_virtual_interrupts();
+    Outcome x2apic_access(u32 msr, bool write);
+    bool posted(u8 vector);
+
     // ---- intercepts.cpp, operands.cpp -------------------------------------------------------------------------------
     Outcome leave(const Instruction& i, ExitReason reason, u64 qualification = 0, u32 information = 0);
     Outcome leave(const Instruction& i, ExitReason reason, u64 qualification, const ExitInformation& information);
@@ -144,6 +166,9 @@ private:
     std::array<u64, 80> exits_{};
     u64 timer_started_ = 0; ///< TSC at VM entry, where the preemption timer began to count
     u32 timer_value_ = 0;
+    u64 last_apic_page_ = ~0ull;
+    ExitReason trap_reason_{}; ///< of the exit that follows the instruction under way
+    u64 trap_qualification_ = 0;
     u64 ple_first_ = 0, ple_last_ = 0;
     Timer timer_;
 };

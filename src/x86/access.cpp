@@ -66,11 +66,15 @@ Faultable<> Cpu::load_slow(Linear a, void* to, unsigned size, Use use) {
     const Privilege p = privilege();
     const unsigned first = std::min<unsigned>(size, static_cast<unsigned>(page_size - a.page_offset()));
     const Physical one = TRY(translate(a, use, p));
+    if (apic_page(one) && TRY(apic_access(a, one, to, size, use))) [[unlikely]]
+        return {};
     if (first == size) {
         read_physical(one, to, size);
     } else {
         const Linear rest = wrapped(a + first);
         const Physical two = TRY(translate(rest, use, p));
+        if (apic_page(two)) [[unlikely]]
+            (void)TRY(apic_access(rest, two, nullptr, size - first, use));
         read_physical(one, to, first);
         read_physical(two, static_cast<u8*>(to) + first, size - first);
     }
@@ -83,6 +87,12 @@ Faultable<> Cpu::store_slow(Linear a, const void* from, unsigned size) {
     const Privilege p = privilege();
     const unsigned first = std::min<unsigned>(size, static_cast<unsigned>(page_size - a.page_offset()));
     const Physical one = TRY(translate(a, Use::write, p));
+    if (apic_page(one)) [[unlikely]] {
+        u64 data = 0;
+        std::memcpy(&data, from, std::min<unsigned>(size, sizeof data));
+        if (TRY(apic_access(a, one, size <= sizeof data ? &data : nullptr, size, Use::write)))
+            return {};
+    }
     if (first == size) {
         write_physical(one, from, size);
         if (TlbTable& table = *tlb_.table(p); space_.direct_write(one))
@@ -90,6 +100,8 @@ Faultable<> Cpu::store_slow(Linear a, const void* from, unsigned size) {
                 set_tags(*t, table);
     } else {
         const Physical two = TRY(translate(wrapped(a + first), Use::write, p));
+        if (apic_page(two)) [[unlikely]]
+            (void)TRY(apic_access(wrapped(a + first), two, nullptr, size - first, Use::write));
         write_physical(one, from, first);
         write_physical(two, static_cast<const u8*>(from) + first, size - first);
     }
@@ -109,6 +121,8 @@ Faultable<> Cpu::system_slow(Linear a, void* data, unsigned size, bool write) {
     Physical two{};
     if (first < size)
         two = TRY(translate(wrapped(a + first), use, Privilege::supervisor));
+    if (apic_page(one) && TRY(apic_access(a, one, first == size ? data : nullptr, size, use))) [[unlikely]]
+        return {};
     const auto move = [&](Physical p, u8* at, unsigned n) {
         if (n == 0)
             return;
@@ -121,6 +135,12 @@ Faultable<> Cpu::system_slow(Linear a, void* data, unsigned size, bool write) {
     move(two, bytes + first, size - first);
     note_watchpoints(a, size, use);
     return {};
+}
+
+/// `data` is null where no virtualised access is possible: page-crossing and wide ones.
+Faultable<bool> Cpu::apic_access(Linear a, Physical p, void* data, unsigned size, Use use) {
+    const ApicUse kind = use == Use::write ? ApicUse::write : use == Use::fetch ? ApicUse::fetch : ApicUse::read;
+    return interceptor->apic_access(*this, a, p, data, size, kind);
 }
 
 Linear Cpu::wrapped(Linear a) const { return mode64() ? a : Linear{a.value & 0xffff'ffff}; }

@@ -297,6 +297,8 @@ Faultable<Block*> Cpu::fetch_slow(Linear linear) {
     if (mode64() && !canonical(linear.value))
         return gp();
     const Physical start = TRY(translate(linear, Use::fetch, privilege()));
+    if (apic_page(start)) [[unlikely]]
+        (void)TRY(apic_access(linear, start, nullptr, 1, Use::fetch));
     const unsigned here = static_cast<unsigned>(page_size - linear.page_offset());
     const Linear next_page = wrapped(linear.page() + page_size);
     if (const u8* bytes = space_.host(start); bytes && !(apic_ && apic_->covers(start))) {
@@ -366,9 +368,12 @@ void Cpu::state(Visitor& v) {
     v.field("cr0 required", cr0_required);
     v.field("cr4 required", cr4_required);
     v.field("intercepts", intercepts);
+    v.field("apic access page", apic_access_page);
+    v.field("virtual interrupt", virtual_interrupt);
     v.field("init blocked", init_blocked);
     v.field("nmi never blocked", nmi_never_blocked);
     v.field("iret keeps nmi blocked", iret_keeps_nmi_blocked);
+    v.field("trap exit due", trap_exit_due);
     v.field("mtf due", mtf_due);
     v.field("preemption due", preemption_due);
     if (v.loading()) {

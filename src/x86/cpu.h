@@ -284,9 +284,12 @@ public:
     VmxPort* vmx = nullptr;
     u16 vpid = 0;                       ///< tags translations
     u64 cr0_required = 0, cr4_required = 0; ///< bits that VMX operation fixes to 1
+    u64 apic_access_page = ~0ull;       ///< physical page whose accesses the interceptor sees; odd: none
+    bool virtual_interrupt = false;     ///< recognised: delivered when the guest's interrupts are open
     bool init_blocked = false;          ///< VMX root operation: INIT stays pending
     bool nmi_never_blocked = false;     ///< virtual NMIs: `nmi_blocked` blocks virtual ones, and NMIs come always
     bool iret_keeps_nmi_blocked = false; ///< "NMI exiting" without virtual NMIs
+    bool trap_exit_due = false;         ///< an exit follows the instruction under way
     bool mtf_due = false;               ///< a monitor-trap-flag exit is pending
     bool preemption_due = false;        ///< the VMX-preemption timer has expired
     bool nmi_unblocked = false;         ///< the instruction under way is an IRET that unblocked NMIs
@@ -333,6 +336,8 @@ private:
     Faultable<Translation> walk_tables(Linear a, Use use, Privilege p);
     Fault page_fault(Linear a, Use use, Privilege p, u32 code);
     void set_tags(Translation& t, TlbTable& table);
+    bool apic_page(Physical p) const { return p.page().value == apic_access_page; }
+    Faultable<bool> apic_access(Linear a, Physical p, void* data, unsigned size, Use use);
     Privilege privilege() const;
     TlbKey tlb_key() const; ///< of the present address space
     bool watched(u64 linear_page) const;

@@ -48,12 +48,12 @@ void Cpu::sipi(u8 vector) {
 bool Cpu::wakes() const {
     if (init_pending && !init_blocked)
         return true;
-    if (interceptor && activity != Activity::wait_for_sipi && (mtf_due || preemption_due))
+    if (interceptor && activity != Activity::wait_for_sipi && (mtf_due || preemption_due || trap_exit_due))
         return true;
     switch (activity) {
     case Activity::active: return true;
     case Activity::wait_for_sipi: return sipi_pending != 0;
-    case Activity::hlt: return pending_debug || nmi_open() || interrupt_open() || window_open();
+    case Activity::hlt: return (virtual_interrupt && (flags & rflags::if_)) || pending_debug || nmi_open() || interrupt_open() || window_open();
     case Activity::mwait: return pending_debug || nmi_open() || interrupt_open() || (interrupt_line_ && mwait_any_interrupt) || window_open();
     case Activity::shutdown: return nmi_open();
     }
@@ -75,6 +75,11 @@ bool Cpu::deliver_pending() {
         deliver({.vector = Vector::nmi, .kind = EventKind::nmi});
         return true;
     }
+    if (virtual_interrupt && (flags & rflags::if_) && !sti_shadow && !mov_ss_shadow && !intercepted(Intercept::interrupt_window)) {
+        boundary_ = Boundary::event;
+        deliver({.vector = static_cast<Vector>(interceptor->acknowledge_virtual(*this)), .kind = EventKind::external_interrupt});
+        return true;
+    }
     if (interrupt_open() && !sti_shadow && !mov_ss_shadow) {
         boundary_ = Boundary::event;
         deliver({.vector = static_cast<Vector>(apic_->acknowledge()), .kind = EventKind::external_interrupt});
@@ -94,6 +99,8 @@ bool Cpu::boundary_exit() {
         boundary_ = Boundary::fresh;
         return true;
     };
+    if (trap_exit_due && exits(Intercept::trap_exit))
+        return true;
     if (mtf_due && exits(Intercept::monitor_trap))
         return true;
     const bool fresh = boundary_ == Boundary::fresh, open = !sti_shadow && !mov_ss_shadow;
@@ -113,6 +120,8 @@ bool Cpu::boundary_exit() {
     }
     if (intercepted(Intercept::interrupt_window) && (flags & rflags::if_) && open && exits(Intercept::interrupt_window))
         return true;
+    if (fresh && virtual_interrupt && (flags & rflags::if_) && open)
+        return false;
     return interrupt_open() && open && intercepted(Intercept::external_interrupt) && exits(Intercept::external_interrupt);
 }
 

@@ -2,6 +2,7 @@
 // Seam: which events of a processor leave it for a virtual-machine monitor; owned by x86, implemented by vtx.
 #pragma once
 
+#include "words/addresses.h"
 #include "words/integers.h"
 #include "x86/outcome.h"
 
@@ -16,10 +17,14 @@ enum class Intercept : u8 {
     mov_dr, io, rdmsr, wrmsr, pause, cpuid, invd, wbinvd, descriptor_table, rdrand, rdseed, invpcid, xsaves, xrstors, xsetbv,
     user_wait, task_switch, exception, triple_fault, init, sipi, rdpid,
     monitor_trap,     ///< a VM exit after each instruction
+    trap_exit,        ///< an exit that follows the instruction that caused it
     preemption_timer, ///< the timer may expire
     count,
 };
 static_assert(static_cast<unsigned>(Intercept::count) <= 64);
+
+/// How an APIC-access page is used.
+enum class ApicUse : u8 { read, write, fetch };
 
 /// Takes intercepted events. In VMX root operation, and without VMX, no bit is set and nothing here is called.
 class Interceptor {
@@ -40,6 +45,13 @@ public:
     /// INIT, SIPI, NMI, external interrupts, windows, timer and trap flag at an instruction boundary, and task switches.
     /// True: it became an exit (of a task switch: it was recorded).
     virtual bool boundary(Cpu& cpu, Intercept kind, u64 detail) = 0;
+
+    /// An access by an instruction (or by event delivery) to the page that Cpu::apic_access_page names. True: it has been done, reads
+    /// have filled `data`. False: it goes to memory as it is. Fault: an exit has been recorded.
+    virtual Faultable<bool> apic_access(Cpu& cpu, Linear a, Physical at, void* data, unsigned size, ApicUse use) = 0;
+
+    /// Takes the virtual interrupt that Cpu::virtual_interrupt announces.
+    virtual u8 acknowledge_virtual(Cpu& cpu) = 0;
 };
 
 } // namespace vitrine

@@ -280,7 +280,7 @@ void Cpu::set_tags(Translation& t, TlbTable& table) {
     const Physical page = t.physical();
     u8* const host = space_.host(page);
     tags.read = tags.write = tags.exec = TlbTable::no_tag;
-    if (!host || (apic_ && apic_->covers(page)) || watched(t.linear))
+    if (!host || (apic_ && apic_->covers(page)) || apic_page(page) || watched(t.linear))
         return;
     tags.addend = reinterpret_cast<u64>(host) - t.linear;
     if (t.page & Translation::readable)

@@ -99,7 +99,7 @@ constexpr Capabilities implemented() {
     {
         const PinBased& f = vtx::pin;
         c.pin = static_cast<u32>(f.external_interrupt_exiting.mask() | f.nmi_exiting.mask() | f.virtual_nmis.mask() |
-                                 f.activate_preemption_timer.mask());
+                                 f.activate_preemption_timer.mask() | f.process_posted_interrupts.mask());
     }
     {
         const Primary& f = vtx::primary;
@@ -114,7 +114,8 @@ constexpr Capabilities implemented() {
     {
         const Secondary& f = vtx::secondary;
         c.secondary = static_cast<u32>(
-            f.enable_ept.mask() | f.descriptor_table_exiting.mask() | f.enable_rdtscp.mask() | f.enable_vpid.mask() |
+            f.virtualize_apic_accesses.mask() | f.virtualize_x2apic_mode.mask() | f.apic_register_virtualization.mask() |
+            f.virtual_interrupt_delivery.mask() | f.enable_ept.mask() | f.descriptor_table_exiting.mask() | f.enable_rdtscp.mask() | f.enable_vpid.mask() |
             f.wbinvd_exiting.mask() | f.unrestricted_guest.mask() | f.pause_loop_exiting.mask() | f.rdrand_exiting.mask() |
             f.enable_invpcid.mask() | f.enable_vm_functions.mask() | f.vmcs_shadowing.mask() | f.rdseed_exiting.mask() |
             f.enable_pml.mask() | f.enable_xsaves.mask() | f.use_tsc_scaling.mask());
@@ -160,6 +161,11 @@ constexpr void settle(Capabilities& c) {
     for (const Field* f : {&vtx::secondary.unrestricted_guest, &vtx::secondary.enable_pml, &vtx::secondary.enable_vm_functions,
                            &vtx::secondary.mode_based_execute_control})
         need(c.secondary, *f, ept);
+    for (const Field* f : {&vtx::secondary.virtualize_x2apic_mode, &vtx::secondary.apic_register_virtualization, &vtx::secondary.virtual_interrupt_delivery})
+        need(c.secondary, *f, vtx::primary.use_tpr_shadow(c.primary));
+    need(c.secondary, vtx::secondary.virtual_interrupt_delivery, vtx::pin.external_interrupt_exiting(c.pin));
+    need(c.pin, vtx::pin.process_posted_interrupts,
+         vtx::secondary.virtual_interrupt_delivery(c.secondary) && vtx::exiting.acknowledge_interrupt_on_exit(c.exiting));
     need(c.secondary, vtx::secondary.enable_pml, vtx::ept_vpid.accessed_dirty(c.ept_vpid));
     need(c.secondary, vtx::secondary.use_tsc_scaling, vtx::primary.use_tsc_offsetting(c.primary));
     if (!ept)

@@ -22,6 +22,16 @@ constexpr bool has_error_code(u64 vector) {
     return vector < 32 && (vectors >> vector & 1);
 }
 
+/// For violations: posted interrupts with all that they need.
+template <class V> void make_posted(V& v) {
+    v.set(F::primary, vtx::primary.activate_secondary_controls);
+    v.set(F::primary, vtx::primary.use_tpr_shadow);
+    v.set(F::secondary, vtx::secondary.virtual_interrupt_delivery);
+    v.set(F::pin_based, pin.external_interrupt_exiting);
+    v.set(F::pin_based, pin.process_posted_interrupts);
+    v.set(F::exit_controls, exiting.acknowledge_interrupt_on_exit);
+}
+
 /// Whether the event to be injected must come with an error code.
 template <class V> bool wants_error_code(V& v) {
     const u64 info = v[F::entry_interruption_information];
@@ -95,6 +105,47 @@ inline constexpr Rule control_rules[] = {
      [](auto& v) { return !pin.virtual_nmis(v[F::pin_based]); },
      [](auto& v) { return !primary.nmi_window_exiting(v[F::primary]); },
      [](auto& v) { v.set(F::pin_based, pin.virtual_nmis, 0); v.set(F::primary, primary.nmi_window_exiting); }},
+    {"entry.apic-access-address", sdm::execution_controls, Failure::invalid_controls,
+     "If 'virtualize APIC accesses' is 1, bits 11:0 of the APIC-access address must be 0, and no bit beyond the physical-address width may be set.",
+     [](auto& v) { return secondary.virtualize_apic_accesses(ask::secondary(v)); },
+     [](auto& v) { return ask::page(v, v[F::apic_access_address]); },
+     [](auto& v) { v.set(F::primary, primary.activate_secondary_controls); v.set(F::primary, primary.use_tpr_shadow); v.set(F::secondary, secondary.virtualize_apic_accesses); v.at(F::apic_access_address) |= 1; }},
+    {"entry.x2apic-mode-needs-tpr-shadow", sdm::execution_controls, Failure::invalid_controls,
+     "If 'use TPR shadow' is 0, 'virtualize x2APIC mode', 'APIC-register virtualization' and 'virtual-interrupt delivery' must all be 0.",
+     [](auto& v) { return !primary.use_tpr_shadow(v[F::primary]); },
+     [](auto& v) { const u64 two = ask::secondary(v); return !secondary.virtualize_x2apic_mode(two) && !secondary.apic_register_virtualization(two) && !secondary.virtual_interrupt_delivery(two); },
+     [](auto& v) { v.set(F::primary, primary.activate_secondary_controls); v.set(F::primary, primary.use_tpr_shadow, 0); v.set(F::secondary, secondary.virtualize_x2apic_mode); }},
+    {"entry.x2apic-mode-or-accesses", sdm::execution_controls, Failure::invalid_controls,
+     "If 'virtualize x2APIC mode' is 1, 'virtualize APIC accesses' must be 0.",
+     [](auto& v) { return secondary.virtualize_x2apic_mode(ask::secondary(v)); },
+     [](auto& v) { return !secondary.virtualize_apic_accesses(ask::secondary(v)); },
+     [](auto& v) { v.set(F::primary, primary.activate_secondary_controls); v.set(F::primary, primary.use_tpr_shadow); v.set(F::secondary, secondary.virtualize_x2apic_mode);
+                   v.set(F::secondary, secondary.virtualize_apic_accesses); v.at(F::apic_access_address) = 0; }},
+    {"entry.vid-needs-extint", sdm::execution_controls, Failure::invalid_controls,
+     "If 'virtual-interrupt delivery' is 1, 'external-interrupt exiting' must be 1.",
+     [](auto& v) { return secondary.virtual_interrupt_delivery(ask::secondary(v)); },
+     [](auto& v) { return pin.external_interrupt_exiting(v[F::pin_based]); },
+     [](auto& v) { v.set(F::primary, primary.activate_secondary_controls); v.set(F::primary, primary.use_tpr_shadow); v.set(F::secondary, secondary.virtual_interrupt_delivery); v.set(F::pin_based, pin.external_interrupt_exiting, 0); }},
+    {"entry.posted-needs-vid", sdm::execution_controls, Failure::invalid_controls,
+     "If 'process posted interrupts' is 1, 'virtual-interrupt delivery' must be 1.",
+     [](auto& v) { return pin.process_posted_interrupts(v[F::pin_based]); },
+     [](auto& v) { return secondary.virtual_interrupt_delivery(ask::secondary(v)); },
+     [](auto& v) { v.set(F::pin_based, pin.process_posted_interrupts); v.set(F::exit_controls, exiting.acknowledge_interrupt_on_exit); v.set(F::secondary, secondary.virtual_interrupt_delivery, 0); }},
+    {"entry.posted-needs-acknowledge", sdm::execution_controls, Failure::invalid_controls,
+     "If 'process posted interrupts' is 1, 'acknowledge interrupt on exit' must be 1.",
+     [](auto& v) { return pin.process_posted_interrupts(v[F::pin_based]); },
+     [](auto& v) { return exiting.acknowledge_interrupt_on_exit(v[F::exit_controls]); },
+     [](auto& v) { ask::make_posted(v); v.set(F::exit_controls, exiting.acknowledge_interrupt_on_exit, 0); }},
+    {"entry.posted-vector", sdm::execution_controls, Failure::invalid_controls,
+     "If 'process posted interrupts' is 1, bits 15:8 of the posted-interrupt notification vector must be 0.",
+     [](auto& v) { return pin.process_posted_interrupts(v[F::pin_based]); },
+     [](auto& v) { return v[F::posted_interrupt_vector] <= 0xff; },
+     [](auto& v) { ask::make_posted(v); v.at(F::posted_interrupt_vector) = 0x100; }},
+    {"entry.posted-descriptor", sdm::execution_controls, Failure::invalid_controls,
+     "If 'process posted interrupts' is 1, bits 5:0 of the posted-interrupt descriptor address must be 0, and no bit beyond the physical-address width may be set.",
+     [](auto& v) { return pin.process_posted_interrupts(v[F::pin_based]); },
+     [](auto& v) { return is_aligned(v[F::posted_interrupt_descriptor], 64) && ask::physical(v, v[F::posted_interrupt_descriptor]); },
+     [](auto& v) { ask::make_posted(v); v.at(F::posted_interrupt_descriptor) = 1; }},
     {"entry.vpid-zero", sdm::execution_controls, Failure::invalid_controls,
      "If 'enable VPID' is 1, the VPID must not be 0000H.",
      [](auto& v) { return secondary.enable_vpid(ask::secondary(v)); },
