@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstddef>
 #include <cstring>
+#include <new>
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -186,12 +187,11 @@ u64 recover(void*, const HostFault& fault) {
 } // namespace
 
 ThunkMemory::ThunkMemory(u64 size) : size_(size) {
-    const int file = memfd_create("vitrine thunks", MFD_CLOEXEC);
-    VERIFY(file >= 0 && ftruncate(file, static_cast<off_t>(size)) == 0);
-    void* write = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    void* run = mmap(nullptr, size, PROT_READ | PROT_EXEC, MAP_SHARED, file, 0);
-    VERIFY(write != MAP_FAILED && run != MAP_FAILED);
-    close(file);
+    // The same pages twice, to be written at one address and run at another. No file: a limit on the size of files must not matter.
+    void* write = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void* run = write == MAP_FAILED ? MAP_FAILED : mremap(write, 0, size, MREMAP_MAYMOVE);
+    if (run == MAP_FAILED || mprotect(run, size, PROT_READ | PROT_EXEC) != 0)
+        throw std::bad_alloc();
     write_ = static_cast<u8*>(write);
     run_ = static_cast<u8*>(run);
     range_.emplace(run_, size, &recover, nullptr);
