@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fuzzes what gdb says: a stream of bytes is cut into packets, and each packet is answered by a stub with a small machine behind it.
+// Fuzzes what gdb says: bytes are cut into packets, and a stub with a small machine behind it answers them.
 #include "debug/gdb_server.h"
 
 #include <fuzzer/FuzzedDataProvider.h>

@@ -40,8 +40,9 @@ u64 number_behind(std::string_view text, std::string_view word) {
 }
 
 bool same(std::string_view a, std::string_view b) {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                      [](char x, char y) { return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y)); });
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
+        return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
+    });
 }
 
 } // namespace
@@ -67,9 +68,12 @@ std::optional<std::string> explain_msr(std::string_view what) {
     for (const MsrRow& row : msr_rows()) {
         if (!same(what, row.name) && !same(what, row.id) && (n == none || !row.covers(static_cast<u32>(n))))
             continue;
-        std::string text = row.count == 1 ? fmt::format("{} is MSR {:x}h", row.name, row.index)
-                                          : fmt::format("{}: MSRs {:x}h to {:x}h", row.name, row.index, row.index + row.count - 1);
-        text += row.read && row.write ? ", read and written" : row.read ? ", read only: WRMSR gives #GP" : ", written only: RDMSR gives #GP";
+        std::string text = row.count == 1
+                               ? fmt::format("{} is MSR {:x}h", row.name, row.index)
+                               : fmt::format("{}: MSRs {:x}h to {:x}h", row.name, row.index, row.index + row.count - 1);
+        text += row.read && row.write ? ", read and written"
+                : row.read            ? ", read only: WRMSR gives #GP"
+                                      : ", written only: RDMSR gives #GP";
         return text + (row.exists ? ", on models that have what it belongs to\n" : "\n");
     }
     if (n != none)
@@ -89,11 +93,14 @@ std::optional<std::string> explain_cpuid(std::string_view what) {
     if (n == none)
         return std::nullopt;
     const std::string_view meaning = cpuid_leaf_meaning(static_cast<u32>(n));
-    std::string text = fmt::format("CPUID {:x}h: {}\n", n, meaning.empty() ? "nothing (zeros, or beyond the last leaf what the last basic one gives)" : meaning);
+    std::string text = fmt::format(
+        "CPUID {:x}h: {}\n", n,
+        meaning.empty() ? "nothing (zeros, or beyond the last leaf what the last basic one gives)" : meaning);
     static constexpr std::array names{"EAX", "EBX", "ECX", "EDX"};
     for (const FeatureRow& row : feature_rows())
         if (row.leaf == n)
-            text += fmt::format("  subleaf {} {} bit {:<2}  {}\n", row.subleaf, names[static_cast<unsigned>(row.reg)], row.bit, row.name);
+            text += fmt::format("  subleaf {} {} bit {:<2}  {}\n", row.subleaf, names[static_cast<unsigned>(row.reg)],
+                                row.bit, row.name);
     return text;
 }
 

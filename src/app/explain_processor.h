@@ -22,6 +22,7 @@ struct CpuidLeafRow {
     unsigned leaf;
     std::string_view meaning;
 };
+
 std::string_view cpuid_leaf_meaning(unsigned leaf);
 
 } // namespace vitrine::app

@@ -29,22 +29,27 @@ std::string cell(std::string_view text) {
     return out;
 }
 
-std::string code(std::string_view text) { return text.empty() ? std::string() : "`" + cell(text) + "`"; }
+std::string code(std::string_view text) {
+    return text.empty() ? std::string() : "`" + cell(text) + "`";
+}
 
 std::string options() {
-    std::string text = "# Options of `vitrine run`\n\n"
-                       "An option that is no list, given twice, is an error. Sizes take K, M, G and T; numbers are decimal or 0x….\n\n"
-                       "| option | value | may be given | meaning |\n| --- | --- | --- | --- |\n";
+    std::string text =
+        "# Options of `vitrine run`\n\n"
+        "An option that is no list, given twice, is an error. Sizes take K, M, G and T; numbers are decimal or 0x….\n\n"
+        "| option | value | may be given | meaning |\n| --- | --- | --- | --- |\n";
     for (const OptionRow& row : run_options())
-        text += fmt::format("| {} | {} | {} | {} |\n", code(row.name), code(row.value), row.kind == OptionKind::list ? "several times" : "once",
-                            cell(row.help));
+        text += fmt::format("| {} | {} | {} | {} |\n", code(row.name), code(row.value),
+                            row.kind == OptionKind::list ? "several times" : "once", cell(row.help));
     return text;
 }
 
 std::string statuses() {
     std::string text = "# Exit statuses\n\n"
-                       "The machine's own outcomes are even, a guest's verdict is odd. A run that a signal ended (SIGINT, SIGTERM, SIGHUP) is\n"
-                       "cleaned up and reported, and the process then dies by that signal, which a shell shows as 128 + its number.\n\n"
+                       "The machine's own outcomes are even, a guest's verdict is odd. A run that a signal ended "
+                       "(SIGINT, SIGTERM, SIGHUP) is\n"
+                       "cleaned up and reported, and the process then dies by that signal, which a shell shows as 128 "
+                       "+ its number.\n\n"
                        "| status | outcome | meaning |\n| --- | --- | --- |\n";
     std::set<int> all;
     for (const machine::EndingRow& row : machine::endings)
@@ -60,7 +65,8 @@ std::string statuses() {
             if (row.status == status)
                 text += fmt::format("| {} | | {} |\n", status, cell(row.meaning));
     }
-    return text + "| odd | `debug-exit` | the guest's verdict V, written to the `--debug-exit` port: (V << 1) \\| 1 |\n";
+    return text +
+           "| odd | `debug-exit` | the guest's verdict V, written to the `--debug-exit` port: (V << 1) \\| 1 |\n";
 }
 
 std::string msrs() {
@@ -69,8 +75,12 @@ std::string msrs() {
                        "| index | name | access |\n| --- | --- | --- |\n";
     for (const MsrRow& row : msr_rows())
         text += fmt::format("| {} | {} | {}{} |\n",
-                            row.count == 1 ? fmt::format("{:x}h", row.index) : fmt::format("{:x}h to {:x}h", row.index, row.index + row.count - 1),
-                            cell(row.name), row.read && row.write ? "read, write" : row.read ? "read" : "write",
+                            row.count == 1 ? fmt::format("{:x}h", row.index)
+                                           : fmt::format("{:x}h to {:x}h", row.index, row.index + row.count - 1),
+                            cell(row.name),
+                            row.read && row.write ? "read, write"
+                            : row.read            ? "read"
+                                                  : "write",
                             row.exists ? ", if the model has what it belongs to" : "");
     return text;
 }
@@ -81,20 +91,24 @@ std::string cpuid() {
 #define CPUID_LEAF(leaf, meaning) text += fmt::format("| {:x}h | {} |\n", leaf, cell(meaning));
 #include "x86/spec/cpuid_leaves.def"
 #undef CPUID_LEAF
-    text += "\n## Features\n\nThe key is what `--cpu NAME,+KEY,-KEY` takes. What the host computes must be in the host's processor too.\n\n"
+    text += "\n## Features\n\nThe key is what `--cpu NAME,+KEY,-KEY` takes. What the host computes must be in the "
+            "host's processor too.\n\n"
             "| key | name | leaf | subleaf | bit | computed by |\n| --- | --- | --- | --- | --- | --- |\n";
     for (const FeatureRow& row : feature_rows())
-        text += fmt::format("| {} | {} | {:x}h | {} | {}[{}] | {} |\n", code(row.key), cell(row.name), row.leaf, row.subleaf,
-                            names[static_cast<unsigned>(row.reg)], row.bit, row.host ? "the host" : "Vitrine");
+        text +=
+            fmt::format("| {} | {} | {:x}h | {} | {}[{}] | {} |\n", code(row.key), cell(row.name), row.leaf,
+                        row.subleaf, names[static_cast<unsigned>(row.reg)], row.bit, row.host ? "the host" : "Vitrine");
     return text;
 }
 
 std::string models() {
-    std::string text = "# Processor models\n\n`--cpu NAME,+FEATURE,-FEATURE`; the first is the default. The features' keys stand on the page "
+    std::string text = "# Processor models\n\n`--cpu NAME,+FEATURE,-FEATURE`; the first is the default. The features' "
+                       "keys stand on the page "
                        "[cpuid](cpuid.md).\n";
     for (const CpuIdentity& id : cpu_identities()) {
-        text += fmt::format("\n## `{}`\n\n{}. \"{}\", family {}, model {}, stepping {}, {} bits of physical address.\n\n", id.name, cell(id.meaning),
-                            cell(id.brand), id.family, id.model, id.stepping, id.physical_bits);
+        text +=
+            fmt::format("\n## `{}`\n\n{}. \"{}\", family {}, model {}, stepping {}, {} bits of physical address.\n\n",
+                        id.name, cell(id.meaning), cell(id.brand), id.family, id.model, id.stepping, id.physical_bits);
         if (id.generation >= Generation::max) {
             text += "It has every computing instruction that the host has, so a hash is the same on like hosts only.\n";
             continue;
@@ -120,7 +134,8 @@ std::string devices() {
     for (const machine::DeviceRow& row : machine::device_table()) {
         std::string properties;
         for (const machine::PropertyRow& p : row.properties)
-            properties += fmt::format("{}`{}={}`: {}", properties.empty() ? "" : "; ", p.name, p.standard, cell(p.meaning));
+            properties +=
+                fmt::format("{}`{}={}`: {}", properties.empty() ? "" : "; ", p.name, p.standard, cell(p.meaning));
         text += fmt::format("| `{}` | {} | {} | {} |\n", row.name, row.bus, cell(row.meaning), properties);
     }
     return text;
@@ -136,15 +151,17 @@ std::string topics() {
 }
 
 std::string exceptions() {
-    std::string text = "# Exceptions\n\n| vector | mnemonic | name | kind | error code | usual causes |\n| --- | --- | --- | --- | --- | --- |\n";
+    std::string text = "# Exceptions\n\n| vector | mnemonic | name | kind | error code | usual causes |\n| --- | --- | "
+                       "--- | --- | --- | --- |\n";
     for (const VectorRow& row : exception_rows())
-        text += fmt::format("| {} | {} | {} | {} | {} | {} |\n", row.vector, row.mnemonic, row.name, row.kind, row.error_code ? "yes" : "no",
-                            cell(row.causes));
+        text += fmt::format("| {} | {} | {} | {} | {} | {} |\n", row.vector, row.mnemonic, row.name, row.kind,
+                            row.error_code ? "yes" : "no", cell(row.causes));
     return text;
 }
 
 std::string monitor() {
-    std::string text = "# Commands of the monitor\n\nNames may be shortened. Addresses are numbers, decimal or 0x…, registers ($rip, $rsp, $cr2, $idtr …), and "
+    std::string text = "# Commands of the monitor\n\nNames may be shortened. Addresses are numbers, decimal or 0x…, "
+                       "registers ($rip, $rsp, $cr2, $idtr …), and "
                        "sums of them.\n\n| command | arguments | meaning |\n| --- | --- | --- |\n";
     for (const debug::Monitor::Command& c : debug::Monitor::commands())
         text += fmt::format("| {} | {} | {} |\n", code(c.name), code(c.arguments), cell(c.help));
@@ -157,8 +174,8 @@ struct Page {
 };
 
 constexpr Page pages[] = {
-    {"cpuid", cpuid},     {"devices", devices}, {"exceptions", exceptions}, {"models", models},     {"monitor", monitor},
-    {"msrs", msrs},       {"options", options}, {"statuses", statuses},     {"trace-topics", topics},
+    {"cpuid", cpuid}, {"devices", devices}, {"exceptions", exceptions}, {"models", models},       {"monitor", monitor},
+    {"msrs", msrs},   {"options", options}, {"statuses", statuses},     {"trace-topics", topics},
 };
 
 } // namespace

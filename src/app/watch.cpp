@@ -21,8 +21,8 @@ using machine::Machine;
 Watch::Watch(Machine& m, const host::EndingSignals& signals, host::Console* console, host::Character* monitor)
     : machine_(m), signals_(signals), console_(console), input_(monitor), monitor_(m),
       editor_(console && monitor == &console->monitor() && monitor->interactive()), always_(::eventfd(1, EFD_CLOEXEC)),
-      signal_ear_([this] { return signals_.descriptor(); }, [] { return host::EndingSignals::caught() ? Wish::quit : Wish::none; },
-                  [] { return false; }),
+      signal_ear_([this] { return signals_.descriptor(); },
+                  [] { return host::EndingSignals::caught() ? Wish::quit : Wish::none; }, [] { return false; }),
       gdb_ear_([this] { return gdb_ ? gdb_->descriptor() : -1; },
                [this] { return gdb_ && ++asked_ % patience == 0 && gdb_->ready() ? Wish::debugger : Wish::none; },
                [this] { return gdb_ && gdb_->connected(); }),
@@ -50,13 +50,18 @@ Watch::Watch(Machine& m, const host::EndingSignals& signals, host::Console* cons
 
 Expected<> Watch::open_gdb(const RunOptions& options) {
     gdb_ = TRY(debug::GdbServer::listen(*options.gdb));
-    gdb_->attach(machine_, options.gdb_i386 ? debug::GdbArchitecture::i386 : debug::GdbArchitecture::x86_64, options.wait_gdb);
+    gdb_->attach(machine_, options.gdb_i386 ? debug::GdbArchitecture::i386 : debug::GdbArchitecture::x86_64,
+                 options.wait_gdb);
     gdb_->set_monitor([this](std::string_view line) {
         const debug::MonitorReply reply = monitor_.run(line);
         switch (reply.action) {
-        case MonitorAction::none: return reply.text;
-        case MonitorAction::reset: machine_.request_reset(Reset::warm); return std::string("the machine is reset when it goes on\n");
-        default: return std::string("gdb holds the machine: use its own continue, stepi, kill\n");
+        case MonitorAction::none:
+            return reply.text;
+        case MonitorAction::reset:
+            machine_.request_reset(Reset::warm);
+            return std::string("the machine is reset when it goes on\n");
+        default:
+            return std::string("gdb holds the machine: use its own continue, stepi, kill\n");
         }
     });
     std::fprintf(stderr, "vitrine: gdb may come: target remote 127.0.0.1:%u%s\n", gdb_->port(),
@@ -92,15 +97,23 @@ Ending Watch::command(const std::string& line) {
     const debug::MonitorReply reply = monitor_.run(line);
     say(reply.text);
     switch (reply.action) {
-    case MonitorAction::none: break;
-    case MonitorAction::stop: held_ = true; break;
-    case MonitorAction::go: held_ = false; break;
+    case MonitorAction::none:
+        break;
+    case MonitorAction::stop:
+        held_ = true;
+        break;
+    case MonitorAction::go:
+        held_ = false;
+        break;
     case MonitorAction::step:
         held_ = false;
         step_until_ = machine_.instructions() + reply.steps;
         return {};
-    case MonitorAction::reset: machine_.request_reset(Reset::warm); break;
-    case MonitorAction::quit: return {EndingKind::quit, 0, {}};
+    case MonitorAction::reset:
+        machine_.request_reset(Reset::warm);
+        break;
+    case MonitorAction::quit:
+        return {EndingKind::quit, 0, {}};
     }
     prompt_due_ = true;
     return {};
@@ -144,11 +157,16 @@ Ending Watch::attend() {
     if (console_) {
         u8 none[1];
         if (!input_)
-            (void)console_->monitor().take(std::span<u8>(none, 0)); // reads what has been typed: the keys may be among it
+            (void)console_->monitor().take(
+                std::span<u8>(none, 0)); // reads what has been typed: the keys may be among it
         switch (console_->serial().wish()) {
-        case Wish::quit: return {EndingKind::quit, 0, {}};
-        case Wish::monitor: prompt(); break;
-        default: break;
+        case Wish::quit:
+            return {EndingKind::quit, 0, {}};
+        case Wish::monitor:
+            prompt();
+            break;
+        default:
+            break;
         }
     }
     return {};
@@ -192,7 +210,9 @@ Ending Watch::run(u64 until_instructions, u64 until_time) {
         }
         Ending ending = machine_.run(std::min(until_instructions, step_until_), until_time);
         switch (ending.kind) {
-        case EndingKind::debugger: stopped(); continue;
+        case EndingKind::debugger:
+            stopped();
+            continue;
         case EndingKind::monitor:
             if (lines_.empty())
                 prompt_due_ = true; // the key, not a line
@@ -211,7 +231,8 @@ Ending Watch::run(u64 until_instructions, u64 until_time) {
             if (machine_.instructions() >= until_instructions)
                 return ending;
             continue;
-        default: return over(std::move(ending));
+        default:
+            return over(std::move(ending));
         }
     }
 }

@@ -43,7 +43,8 @@ u64 Breakpoints::next_breakpoint(Linear from, u64 bytes) {
 }
 
 bool Breakpoints::watches(Linear page) {
-    return std::any_of(watches_.begin(), watches_.end(), [&](const Range& r) { return r.overlaps(page.value, page_size); });
+    return std::any_of(watches_.begin(), watches_.end(),
+                       [&](const Range& r) { return r.overlaps(page.value, page_size); });
 }
 
 bool Breakpoints::access(Cpu&, Linear at, unsigned size, bool write) {

@@ -13,7 +13,8 @@ namespace {
 constexpr std::string_view ok = "OK", error = "E01", unknown = "";
 
 std::string_view activity_name(Activity activity) {
-    static constexpr std::string_view names[] = {"running", "halted", "shut down", "waiting for SIPI", "halted by MWAIT"};
+    static constexpr std::string_view names[] = {"running", "halted", "shut down", "waiting for SIPI",
+                                                 "halted by MWAIT"};
     return names[static_cast<unsigned>(activity)];
 }
 
@@ -25,8 +26,8 @@ bool take(std::string_view& text, std::string_view prefix) {
     return true;
 }
 
-/// Reads or writes linear memory through the page tables, changing nothing else; devices are not touched, for that may change them.
-/// How many bytes were done.
+/// Reads or writes linear memory through the page tables, changing nothing else; devices are not touched, for that may
+/// change them. How many bytes were done.
 u64 touch(Cpu& cpu, u64 at, u8* data, u64 size, bool write) {
     u64 done = 0;
     while (done < size) {
@@ -43,7 +44,9 @@ u64 touch(Cpu& cpu, u64 at, u8* data, u64 size, bool write) {
     return done;
 }
 
-std::string hex_of(std::string_view text) { return to_hex({reinterpret_cast<const u8*>(text.data()), text.size()}); }
+std::string hex_of(std::string_view text) {
+    return to_hex({reinterpret_cast<const u8*>(text.data()), text.size()});
+}
 
 } // namespace
 
@@ -52,17 +55,28 @@ std::optional<std::string> GdbServer::answer(std::string_view packet) {
         return std::string(unknown);
     const std::string_view rest = packet.substr(1);
     switch (packet[0]) {
-    case '?': return last_stop_;
-    case 'g': return read_registers();
-    case 'G': return write_registers(rest);
-    case 'p': return read_register(rest);
-    case 'P': return write_register(rest);
-    case 'm': return read_memory(rest);
-    case 'M': return write_memory(rest, false);
-    case 'X': return write_memory(rest, true);
-    case 'Z': return set_breakpoint(rest, true);
-    case 'z': return set_breakpoint(rest, false);
-    case 'H': return thread_command(rest);
+    case '?':
+        return last_stop_;
+    case 'g':
+        return read_registers();
+    case 'G':
+        return write_registers(rest);
+    case 'p':
+        return read_register(rest);
+    case 'P':
+        return write_register(rest);
+    case 'm':
+        return read_memory(rest);
+    case 'M':
+        return write_memory(rest, false);
+    case 'X':
+        return write_memory(rest, true);
+    case 'Z':
+        return set_breakpoint(rest, true);
+    case 'z':
+        return set_breakpoint(rest, false);
+    case 'H':
+        return thread_command(rest);
     case 'T': {
         unsigned cpu = 0;
         return std::string(select(rest, cpu) ? ok : error);
@@ -80,9 +94,12 @@ std::optional<std::string> GdbServer::answer(std::string_view packet) {
         killed_ = true;
         resume_ = Resume::go;
         return std::nullopt;
-    case 'D': return std::string(ok);
-    case 'q': return query(rest);
-    case 'Q': return std::string(packet == "QStartNoAckMode" ? ok : unknown);
+    case 'D':
+        return std::string(ok);
+    case 'q':
+        return query(rest);
+    case 'Q':
+        return std::string(packet == "QStartNoAckMode" ? ok : unknown);
     case 'v':
         if (packet == "vCont?")
             return "vCont;c;C;s;S";
@@ -96,14 +113,17 @@ std::optional<std::string> GdbServer::answer(std::string_view packet) {
             return std::string(ok);
         }
         return std::string(unknown);
-    default: return std::string(unknown);
+    default:
+        return std::string(unknown);
     }
 }
 
 std::string GdbServer::query(std::string_view packet) {
     if (packet.starts_with("Supported")) {
-        says_why_ = packet.find("swbreak+") != std::string_view::npos && packet.find("hwbreak+") != std::string_view::npos;
-        return fmt::format("PacketSize={:x};qXfer:features:read+;qXfer:threads:read+;QStartNoAckMode+;vContSupported+;hwbreak+;swbreak+",
+        says_why_ =
+            packet.find("swbreak+") != std::string_view::npos && packet.find("hwbreak+") != std::string_view::npos;
+        return fmt::format("PacketSize={:x};qXfer:features:read+;qXfer:threads:read+;QStartNoAckMode+;vContSupported+;"
+                           "hwbreak+;swbreak+",
                            PacketReader::largest);
     }
     if (take(packet, "Xfer:"))
@@ -141,7 +161,8 @@ std::string GdbServer::monitor(std::string_view hex) {
 std::string GdbServer::threads() const {
     std::string text = "<?xml version=\"1.0\"?><threads>";
     for (unsigned i = 0; i < machine_->cpus(); ++i)
-        text += fmt::format("<thread id=\"{:x}\" name=\"CPU{}\">{}</thread>", i + 1, i, activity_name(machine_->cpu(i).activity));
+        text += fmt::format("<thread id=\"{:x}\" name=\"CPU{}\">{}</thread>", i + 1, i,
+                            activity_name(machine_->cpu(i).activity));
     return text + "</threads>";
 }
 
@@ -231,7 +252,8 @@ std::string GdbServer::write_memory(std::string_view rest, bool binary) {
     std::optional<std::string> data = binary ? std::string(rest) : from_hex(rest);
     if (!data || data->size() != *size)
         return std::string(error);
-    return std::string(touch(selected(), *at, reinterpret_cast<u8*>(data->data()), data->size(), true) == data->size() ? ok : error);
+    return std::string(
+        touch(selected(), *at, reinterpret_cast<u8*>(data->data()), data->size(), true) == data->size() ? ok : error);
 }
 
 std::string GdbServer::set_breakpoint(std::string_view rest, bool insert) {
@@ -251,7 +273,8 @@ std::string GdbServer::set_breakpoint(std::string_view rest, bool insert) {
         else
             breakpoints_.remove(kind, *at);
     } else {
-        static constexpr Breakpoints::Watch kinds[] = {Breakpoints::Watch::write, Breakpoints::Watch::read, Breakpoints::Watch::access};
+        static constexpr Breakpoints::Watch kinds[] = {Breakpoints::Watch::write, Breakpoints::Watch::read,
+                                                       Breakpoints::Watch::access};
         if (insert)
             breakpoints_.watch(kinds[*type - 2], *at, *length);
         else
@@ -277,8 +300,8 @@ std::string GdbServer::thread_command(std::string_view rest) {
     return std::string(select(rest.substr(1), cpu_) ? ok : error);
 }
 
-/// vCont: a list of actions; the first step wins, everything else goes on. Processors share one clock: one that gdb would rather keep
-/// standing takes its turns too.
+/// vCont: a list of actions; the first step wins, everything else goes on. Processors share one clock: one that gdb
+/// would rather keep standing takes its turns too.
 GdbServer::Resume GdbServer::resumption(std::string_view actions) {
     Resume result = Resume::no;
     while (!actions.empty()) {

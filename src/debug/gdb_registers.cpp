@@ -19,33 +19,46 @@ constexpr const char* sse = "org.gnu.gdb.i386.sse";
 constexpr const char* avx = "org.gnu.gdb.i386.avx";
 constexpr const char* avx512 = "org.gnu.gdb.i386.avx512";
 constexpr const char* segments = "org.gnu.gdb.i386.segments";
-constexpr const char* system_registers = "org.vitrine.system"; // gdb shows what it does not know under `info registers system`
+constexpr const char* system_registers =
+    "org.vitrine.system"; // gdb shows what it does not know under `info registers system`
 
-template <class T> void put(u8* to, T value) { std::memcpy(to, &value, sizeof value); }
+template <class T>
+void put(u8* to, T value) {
+    std::memcpy(to, &value, sizeof value);
+}
 
-template <class T> T get(const u8* from) {
+template <class T>
+T get(const u8* from) {
     T value;
     std::memcpy(&value, from, sizeof value);
     return value;
 }
 
-bool refuse(Cpu&, unsigned, const u8*) { return false; }
+bool refuse(Cpu&, unsigned, const u8*) {
+    return false;
+}
 
-void read_gpr(Cpu& cpu, unsigned n, u8* to) { put(to, cpu.gpr[n]); }
+void read_gpr(Cpu& cpu, unsigned n, u8* to) {
+    put(to, cpu.gpr[n]);
+}
 
 bool write_gpr(Cpu& cpu, unsigned n, const u8* from) {
     cpu.gpr[n] = get<u64>(from);
     return true;
 }
 
-void read_gpr32(Cpu& cpu, unsigned n, u8* to) { put(to, static_cast<u32>(cpu.gpr[n])); }
+void read_gpr32(Cpu& cpu, unsigned n, u8* to) {
+    put(to, static_cast<u32>(cpu.gpr[n]));
+}
 
 bool write_gpr32(Cpu& cpu, unsigned n, const u8* from) {
     cpu.gpr[n] = get<u32>(from);
     return true;
 }
 
-void read_rip(Cpu& cpu, unsigned, u8* to) { put(to, cpu.rip); }
+void read_rip(Cpu& cpu, unsigned, u8* to) {
+    put(to, cpu.rip);
+}
 
 bool write_rip(Cpu& cpu, unsigned, const u8* from) {
     cpu.rip = get<u64>(from);
@@ -53,7 +66,9 @@ bool write_rip(Cpu& cpu, unsigned, const u8* from) {
     return true;
 }
 
-void read_eip(Cpu& cpu, unsigned, u8* to) { put(to, static_cast<u32>(cpu.rip)); }
+void read_eip(Cpu& cpu, unsigned, u8* to) {
+    put(to, static_cast<u32>(cpu.rip));
+}
 
 bool write_eip(Cpu& cpu, unsigned, const u8* from) {
     cpu.rip = get<u32>(from);
@@ -61,7 +76,9 @@ bool write_eip(Cpu& cpu, unsigned, const u8* from) {
     return true;
 }
 
-void read_flags(Cpu& cpu, unsigned, u8* to) { put(to, static_cast<u32>(cpu.rflags())); }
+void read_flags(Cpu& cpu, unsigned, u8* to) {
+    put(to, static_cast<u32>(cpu.rflags()));
+}
 
 bool write_flags(Cpu& cpu, unsigned, const u8* from) {
     cpu.set_rflags(get<u32>(from));
@@ -69,9 +86,13 @@ bool write_flags(Cpu& cpu, unsigned, const u8* from) {
     return true;
 }
 
-void read_selector(Cpu& cpu, unsigned n, u8* to) { put(to, u32{cpu.segments[n].selector}); }
+void read_selector(Cpu& cpu, unsigned n, u8* to) {
+    put(to, u32{cpu.segments[n].selector});
+}
 
-void read_base(Cpu& cpu, unsigned n, u8* to) { put(to, cpu.segments[n].base); }
+void read_base(Cpu& cpu, unsigned n, u8* to) {
+    put(to, cpu.segments[n].base);
+}
 
 bool write_base(Cpu& cpu, unsigned n, const u8* from) {
     cpu.segments[n].base = get<u64>(from);
@@ -79,13 +100,21 @@ bool write_base(Cpu& cpu, unsigned n, const u8* from) {
     return true;
 }
 
-void read_limit(Cpu& cpu, unsigned n, u8* to) { put(to, cpu.segments[n].limit); }
+void read_limit(Cpu& cpu, unsigned n, u8* to) {
+    put(to, cpu.segments[n].limit);
+}
 
-void read_table_base(Cpu& cpu, unsigned n, u8* to) { put(to, (n ? cpu.idtr : cpu.gdtr).base); }
+void read_table_base(Cpu& cpu, unsigned n, u8* to) {
+    put(to, (n ? cpu.idtr : cpu.gdtr).base);
+}
 
-void read_table_limit(Cpu& cpu, unsigned n, u8* to) { put(to, u32{(n ? cpu.idtr : cpu.gdtr).limit}); }
+void read_table_limit(Cpu& cpu, unsigned n, u8* to) {
+    put(to, u32{(n ? cpu.idtr : cpu.gdtr).limit});
+}
 
-void read_kernel_gs(Cpu& cpu, unsigned, u8* to) { put(to, cpu.msr.kernel_gs_base); }
+void read_kernel_gs(Cpu& cpu, unsigned, u8* to) {
+    put(to, cpu.msr.kernel_gs_base);
+}
 
 bool write_kernel_gs(Cpu& cpu, unsigned, const u8* from) {
     cpu.msr.kernel_gs_base = get<u64>(from);
@@ -103,21 +132,33 @@ void read_control(Cpu& cpu, unsigned n, u8* to) {
 bool write_control(Cpu& cpu, unsigned n, const u8* from) {
     const u64 value = get<u64>(from);
     switch (n) {
-    case control_cr0: return write_cr0(cpu, value).ok();
-    case control_cr2: cpu.cr2 = value; return true;
-    case control_cr3: return write_cr3(cpu, value).ok();
-    case control_cr4: return write_cr4(cpu, value).ok();
-    case control_cr8: return value < 16 ? cpu.apic().set_cr8(static_cast<u8>(value)), true : false;
-    case control_efer: return write_msr(cpu, 0xc000'0080, value).ok();
-    default: return false;
+    case control_cr0:
+        return write_cr0(cpu, value).ok();
+    case control_cr2:
+        cpu.cr2 = value;
+        return true;
+    case control_cr3:
+        return write_cr3(cpu, value).ok();
+    case control_cr4:
+        return write_cr4(cpu, value).ok();
+    case control_cr8:
+        return value < 16 ? cpu.apic().set_cr8(static_cast<u8>(value)), true : false;
+    case control_efer:
+        return write_msr(cpu, 0xc000'0080, value).ok();
+    default:
+        return false;
     }
 }
 
-void read_debug(Cpu& cpu, unsigned n, u8* to) { put(to, n < 4 ? cpu.dr[n] : n == 6 ? cpu.dr6 : cpu.dr7); }
+void read_debug(Cpu& cpu, unsigned n, u8* to) {
+    put(to, n < 4 ? cpu.dr[n] : n == 6 ? cpu.dr6 : cpu.dr7);
+}
 
 // ---- x87 and vectors ------------------------------------------------------------------------------------------------
 
-u8* x87_register(Cpu& cpu, unsigned n) { return &cpu.fpu.x87[fxsave::st + 16 * n]; }
+u8* x87_register(Cpu& cpu, unsigned n) {
+    return &cpu.fpu.x87[fxsave::st + 16 * n];
+}
 
 void read_st(Cpu& cpu, unsigned n, u8* to) {
     cpu.save_x87();
@@ -137,38 +178,55 @@ void read_x87_control(Cpu& cpu, unsigned n, u8* to) {
     cpu.save_x87();
     u32 value = 0;
     switch (n) {
-    case fctrl: value = cpu.fpu.fcw(); break;
-    case fstat: value = cpu.fpu.fsw(); break;
+    case fctrl:
+        value = cpu.fpu.fcw();
+        break;
+    case fstat:
+        value = cpu.fpu.fsw();
+        break;
     case ftag: // the full tag word: 11 for empty; gdb is content with 00 for anything valid
         for (unsigned i = 0; i < 8; ++i)
             value |= (cpu.fpu.x87[fxsave::ftw] >> i & 1 ? 0u : 3u) << (2 * i);
         break;
-    case fioff: value = static_cast<u32>(cpu.fpu.fip); break;
-    case fooff: value = static_cast<u32>(cpu.fpu.fdp); break;
-    case fop: value = cpu.fpu.fop; break;
-    default: break; // FCS and FDS are deprecated: zero
+    case fioff:
+        value = static_cast<u32>(cpu.fpu.fip);
+        break;
+    case fooff:
+        value = static_cast<u32>(cpu.fpu.fdp);
+        break;
+    case fop:
+        value = cpu.fpu.fop;
+        break;
+    default:
+        break; // FCS and FDS are deprecated: zero
     }
     put(to, value);
 }
 
 /// A part of a vector register: `n` is the register.
-template <unsigned first, unsigned bytes> void read_vector(Cpu& cpu, unsigned n, u8* to) {
+template <unsigned first, unsigned bytes>
+void read_vector(Cpu& cpu, unsigned n, u8* to) {
     std::memcpy(to, cpu.fpu.zmm[n].data() + first, bytes);
 }
 
-template <unsigned first, unsigned bytes> bool write_vector(Cpu& cpu, unsigned n, const u8* from) {
+template <unsigned first, unsigned bytes>
+bool write_vector(Cpu& cpu, unsigned n, const u8* from) {
     std::memcpy(cpu.fpu.zmm[n].data() + first, from, bytes);
     return true;
 }
 
-void read_k(Cpu& cpu, unsigned n, u8* to) { put(to, cpu.fpu.k[n]); }
+void read_k(Cpu& cpu, unsigned n, u8* to) {
+    put(to, cpu.fpu.k[n]);
+}
 
 bool write_k(Cpu& cpu, unsigned n, const u8* from) {
     cpu.fpu.k[n] = get<u64>(from);
     return true;
 }
 
-void read_mxcsr(Cpu& cpu, unsigned, u8* to) { put(to, cpu.fpu.mxcsr); }
+void read_mxcsr(Cpu& cpu, unsigned, u8* to) {
+    put(to, cpu.fpu.mxcsr);
+}
 
 bool write_mxcsr(Cpu& cpu, unsigned, const u8* from) {
     if (get<u32>(from) & ~0xffffu)
@@ -181,7 +239,8 @@ bool write_mxcsr(Cpu& cpu, unsigned, const u8* from) {
 
 using Rows = std::vector<GdbRegister>;
 
-constexpr std::pair<const char*, SegmentName> all_segments[] = {{"cs", cs}, {"ss", ss}, {"ds", ds}, {"es", es}, {"fs", fs}, {"gs", gs}};
+constexpr std::pair<const char*, SegmentName> all_segments[] = {{"cs", cs}, {"ss", ss}, {"ds", ds},
+                                                                {"es", es}, {"fs", fs}, {"gs", gs}};
 
 void add_selectors(Rows& rows) {
     for (const auto& [name, n] : all_segments)
@@ -208,7 +267,8 @@ void add_general64(Rows& rows) {
 void add_general32(Rows& rows) {
     static constexpr const char* names[] = {"eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"};
     for (unsigned i = 0; i < 8; ++i)
-        rows.push_back({names[i], 4, i == rsp || i == rbp ? "data_ptr" : "int32", "", core, read_gpr32, write_gpr32, i});
+        rows.push_back(
+            {names[i], 4, i == rsp || i == rbp ? "data_ptr" : "int32", "", core, read_gpr32, write_gpr32, i});
     rows.push_back({"eip", 4, "code_ptr", "", core, read_eip, write_eip});
 }
 
@@ -219,18 +279,21 @@ void add_vectors(Rows& rows, unsigned count, bool with_avx, bool with_avx512) {
     if (!with_avx)
         return;
     for (unsigned i = 0; i < count; ++i)
-        rows.push_back({fmt::format("ymm{}h", i), 16, "uint128", "", avx, read_vector<16, 16>, write_vector<16, 16>, i});
+        rows.push_back(
+            {fmt::format("ymm{}h", i), 16, "uint128", "", avx, read_vector<16, 16>, write_vector<16, 16>, i});
     if (!with_avx512)
         return;
     const bool more = count == 16;
     for (unsigned i = 16; more && i < 32; ++i)
         rows.push_back({fmt::format("xmm{}", i), 16, "vec128", "", avx512, read_vector<0, 16>, write_vector<0, 16>, i});
     for (unsigned i = 16; more && i < 32; ++i)
-        rows.push_back({fmt::format("ymm{}h", i), 16, "uint128", "", avx512, read_vector<16, 16>, write_vector<16, 16>, i});
+        rows.push_back(
+            {fmt::format("ymm{}h", i), 16, "uint128", "", avx512, read_vector<16, 16>, write_vector<16, 16>, i});
     for (unsigned i = 0; i < 8; ++i)
         rows.push_back({fmt::format("k{}", i), 8, "uint64", "", avx512, read_k, write_k, i});
     for (unsigned i = 0; i < (more ? 32 : 8); ++i)
-        rows.push_back({fmt::format("zmm{}h", i), 32, "v2ui128", "", avx512, read_vector<32, 32>, write_vector<32, 32>, i});
+        rows.push_back(
+            {fmt::format("zmm{}h", i), 32, "v2ui128", "", avx512, read_vector<32, 32>, write_vector<32, 32>, i});
 }
 
 void add_system(Rows& rows) {

@@ -48,7 +48,8 @@ Expected<std::unique_ptr<GdbServer>> GdbServer::listen(u16 port) {
         const std::string why = std::strerror(errno);
         if (fd >= 0)
             ::close(fd);
-        return Error(fmt::format("--gdb {}: cannot listen on 127.0.0.1: {}; choose another port, or 0 for a free one", port, why));
+        return Error(fmt::format("--gdb {}: cannot listen on 127.0.0.1: {}; choose another port, or 0 for a free one",
+                                 port, why));
     }
     return std::unique_ptr<GdbServer>(new GdbServer(fd, ntohs(address.sin_port)));
 }
@@ -70,7 +71,9 @@ void GdbServer::attach(Machine& m, GdbArchitecture architecture, bool wait) {
 
 // ---- the connection -------------------------------------------------------------------------------------------------
 
-bool GdbServer::ready() const { return readable(descriptor()); }
+bool GdbServer::ready() const {
+    return readable(descriptor());
+}
 
 void GdbServer::accept() {
     connection_ = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);

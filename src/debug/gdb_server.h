@@ -48,10 +48,12 @@ public:
     /// A processor stopped for the debugger.
     void stopped();
 
-    /// The machine's run is over. After a triple fault gdb may still look at the machine, which then holds() until it has seen enough.
+    /// The machine's run is over. After a triple fault gdb may still look at the machine, which then holds() until it
+    /// has seen enough.
     void ended(const machine::Ending& ending);
 
-    /// One packet, as it comes from gdb, answered as it goes to gdb; nothing for those that are answered later. For tests.
+    /// One packet, as it comes from gdb, answered as it goes to gdb; nothing for those that are answered later. For
+    /// tests.
     std::optional<std::string> answer(std::string_view packet);
 
 private:
@@ -63,7 +65,9 @@ private:
     void disconnect();
     bool receive(); ///< bytes into the reader; false: nothing was there
     void transmit(std::string_view bytes);
+
     void send(std::string_view body) { transmit(framed(body)); }
+
     void take_packets();
     void resume(Resume how);
     void hook();

@@ -58,8 +58,12 @@ std::optional<std::string> LineEditor::take(u8 byte) {
         }
         break;
     case interrupt:
-    case erase_line: replace({}); break;
-    case escape_key: escape_ = 1; break;
+    case erase_line:
+        replace({});
+        break;
+    case escape_key:
+        escape_ = 1;
+        break;
     default:
         if (byte >= 32 && line_.size() < longest) {
             line_ += static_cast<char>(byte);

@@ -13,7 +13,9 @@ namespace vitrine::debug {
 
 namespace {
 
-MonitorReply wrong(std::string_view what, std::string_view right) { return {fmt::format("{}: {}\n", what, right)}; }
+MonitorReply wrong(std::string_view what, std::string_view right) {
+    return {fmt::format("{}: {}\n", what, right)};
+}
 
 /// How many letters must change: for "did you mean".
 unsigned distance(std::string_view a, std::string_view b) {
@@ -90,7 +92,9 @@ MonitorReply Monitor::run(std::string_view line) {
     // The whole name, or as much of it as fits one command only.
     const Command *found = nullptr, *nearest = nullptr;
     unsigned fitting = 0;
-    const auto far = [&](const Command& c) { return distance(c.name.substr(0, name.size()), name); }; // it may be shortened, too
+    const auto far = [&](const Command& c) {
+        return distance(c.name.substr(0, name.size()), name);
+    }; // it may be shortened, too
     for (const Command& c : commands()) {
         if (c.name == name) {
             found = &c;
@@ -114,7 +118,8 @@ MonitorReply Monitor::run(std::string_view line) {
     if (!found)
         return wrong(name, fmt::format("no such command; the nearest is `{}`, and `help` lists all", nearest->name));
     const std::size_t n = words.size() - 1;
-    if (n < found->least || n > found->most || (!format_.empty() && found->arguments.find("/FORMAT") == std::string_view::npos))
+    if (n < found->least || n > found->most ||
+        (!format_.empty() && found->arguments.find("/FORMAT") == std::string_view::npos))
         return wrong(found->name, fmt::format("usage: {} {}", found->name, found->arguments));
     return (this->*found->function)(words);
 }
@@ -125,10 +130,16 @@ std::optional<u64> Monitor::term(std::string_view text) {
         {"r8", r8},   {"r9", r9},   {"r10", r10}, {"r11", r11}, {"r12", r12}, {"r13", r13}, {"r14", r14}, {"r15", r15}};
     if (text.starts_with('$')) {
         text.remove_prefix(1);
-        const std::pair<std::string_view, u64> others[] = {
-            {"rip", cpu().linear_rip().value}, {"pc", cpu().linear_rip().value}, {"cr2", cpu().cr2}, {"cr3", cpu().cr3},
-            {"gdtr", cpu().gdtr.base},         {"idtr", cpu().idtr.base},        {"fs_base", cpu().segments[fs].base},
-            {"gs_base", cpu().segments[gs].base}, {"tr", cpu().segments[tr].base}, {"ldtr", cpu().segments[ldtr].base}};
+        const std::pair<std::string_view, u64> others[] = {{"rip", cpu().linear_rip().value},
+                                                           {"pc", cpu().linear_rip().value},
+                                                           {"cr2", cpu().cr2},
+                                                           {"cr3", cpu().cr3},
+                                                           {"gdtr", cpu().gdtr.base},
+                                                           {"idtr", cpu().idtr.base},
+                                                           {"fs_base", cpu().segments[fs].base},
+                                                           {"gs_base", cpu().segments[gs].base},
+                                                           {"tr", cpu().segments[tr].base},
+                                                           {"ldtr", cpu().segments[ldtr].base}};
         for (const auto& [name, v] : others)
             if (name == text)
                 return v;
@@ -167,7 +178,8 @@ std::optional<u64> Monitor::value(std::string_view text) {
 
 std::string Monitor::where() {
     cpu_ = machine_.scheduler().present();
-    return fmt::format("CPU{} at {} instructions: {}", cpu_, machine_.instructions(), explain_code(cpu(), cpu().linear_rip(), 1));
+    return fmt::format("CPU{} at {} instructions: {}", cpu_, machine_.instructions(),
+                       explain_code(cpu(), cpu().linear_rip(), 1));
 }
 
 MonitorReply Monitor::help(const Words& words) {
@@ -178,14 +190,16 @@ MonitorReply Monitor::help(const Words& words) {
     if (reply.text.empty())
         return wrong(words[1], "no such command; `help` lists all");
     if (words.size() == 1)
-        reply.text += "Names may be shortened. Addresses are numbers, 0x..., $rip, $rsp ..., and sums of them: x/4xg $rsp+16\n";
+        reply.text +=
+            "Names may be shortened. Addresses are numbers, 0x..., $rip, $rsp ..., and sums of them: x/4xg $rsp+16\n";
     return reply;
 }
 
 MonitorReply Monitor::select_cpu(const Words& words) {
     MonitorReply reply;
     if (words.size() == 1) {
-        static constexpr const char* activities[] = {"", ", halted", ", shut down", ", waiting for SIPI", ", halted by MWAIT"};
+        static constexpr const char* activities[] = {"", ", halted", ", shut down", ", waiting for SIPI",
+                                                     ", halted by MWAIT"};
         for (unsigned i = 0; i < machine_.cpus(); ++i)
             reply.text += fmt::format("{} CPU{} rip {:x}{}\n", i == cpu_ ? '*' : ' ', i, machine_.cpu(i).rip,
                                       activities[static_cast<unsigned>(machine_.cpu(i).activity)]);
@@ -220,9 +234,13 @@ MonitorReply Monitor::explain(const Words& words) {
     return {explain_(what)};
 }
 
-MonitorReply Monitor::stop(const Words&) { return {.text = where(), .action = MonitorAction::stop}; }
+MonitorReply Monitor::stop(const Words&) {
+    return {.text = where(), .action = MonitorAction::stop};
+}
 
-MonitorReply Monitor::go(const Words&) { return {.text = {}, .action = MonitorAction::go}; }
+MonitorReply Monitor::go(const Words&) {
+    return {.text = {}, .action = MonitorAction::go};
+}
 
 MonitorReply Monitor::step(const Words& words) {
     const auto n = words.size() > 1 ? value(words[1]) : std::optional<u64>(1);
@@ -231,8 +249,12 @@ MonitorReply Monitor::step(const Words& words) {
     return {.text = {}, .action = MonitorAction::step, .steps = *n};
 }
 
-MonitorReply Monitor::reset(const Words&) { return {.text = {}, .action = MonitorAction::reset}; }
+MonitorReply Monitor::reset(const Words&) {
+    return {.text = {}, .action = MonitorAction::reset};
+}
 
-MonitorReply Monitor::quit(const Words&) { return {.text = {}, .action = MonitorAction::quit}; }
+MonitorReply Monitor::quit(const Words&) {
+    return {.text = {}, .action = MonitorAction::quit};
+}
 
 } // namespace vitrine::debug

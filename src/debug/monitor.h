@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The monitor: commands of a person who looks into a machine between two of its instructions, as a table of names, help and functions.
+// The monitor: commands of a person who looks into a machine between two of its instructions, as a table of names, help
+// and functions.
 #pragma once
 
 #include "machine/machine.h"
@@ -37,7 +38,8 @@ public:
     /// Answers the command `explain`.
     void set_explain(std::function<std::string(std::string_view what)> explain) { explain_ = std::move(explain); }
 
-    /// Runs one line. Wrong ones get a sentence that says what would be right; nothing here changes what the guest sees but what says so.
+    /// Runs one line. Wrong ones get a sentence that says what would be right; nothing here changes what the guest sees
+    /// but what says so.
     MonitorReply run(std::string_view line);
 
     /// Where a machine stopped: the processor and its next instruction.

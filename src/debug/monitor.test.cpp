@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests of the monitor and of gdb's packets on a machine that stands still: every command answers, and neither changes a state hash.
+// Tests of the monitor and of gdb's packets on a machine that stands still: every command answers, and neither changes
+// a state hash.
 #include "debug/monitor.h"
 
 #include "debug/gdb_server.h"
@@ -26,7 +27,9 @@ std::unique_ptr<machine::Machine> make_machine(unsigned cpus = 2) {
     return std::move(made).value();
 }
 
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+bool has(const std::string& text, std::string_view part) {
+    return text.find(part) != std::string::npos;
+}
 
 } // namespace
 
@@ -71,7 +74,8 @@ TEST(Monitor, ReadsMemory) {
 TEST(Monitor, TellsWhatWouldBeRight) {
     const auto m = make_machine();
     Monitor monitor(*m);
-    EXPECT_EQ(monitor.run("regsters").text, "regsters: no such command; the nearest is `registers`, and `help` lists all\n");
+    EXPECT_EQ(monitor.run("regsters").text,
+              "regsters: no such command; the nearest is `registers`, and `help` lists all\n");
     EXPECT_EQ(monitor.run("st").text, "st: may be stats stop step\n");
     EXPECT_EQ(monitor.run("info registers").text, monitor.run("reg").text);
     EXPECT_EQ(monitor.run("cpu 7").text, "7: there are processors 0 to 1\n");
@@ -122,8 +126,24 @@ TEST(Gdb, AnyPacketIsAnswered) {
     GdbServer& gdb = *server.value();
     gdb.attach(*m, GdbArchitecture::i386, false);
     std::mt19937 random(1);
-    static constexpr std::string_view starts[] = {"g", "G", "p", "P", "m", "M", "X", "Z0,", "z2,", "Hg", "T", "qXfer:features:read:target.xml:",
-                                                  "qXfer:threads:read::", "qThreadExtraInfo,", "qRcmd,", "vCont;s:", "vCont;", "qSupported:"};
+    static constexpr std::string_view starts[] = {"g",
+                                                  "G",
+                                                  "p",
+                                                  "P",
+                                                  "m",
+                                                  "M",
+                                                  "X",
+                                                  "Z0,",
+                                                  "z2,",
+                                                  "Hg",
+                                                  "T",
+                                                  "qXfer:features:read:target.xml:",
+                                                  "qXfer:threads:read::",
+                                                  "qThreadExtraInfo,",
+                                                  "qRcmd,",
+                                                  "vCont;s:",
+                                                  "vCont;",
+                                                  "qSupported:"};
     for (unsigned i = 0; i < 50000; ++i) {
         std::string packet(starts[random() % std::size(starts)]);
         for (unsigned n = random() % 20; n > 0; --n)

@@ -10,7 +10,9 @@ namespace vitrine::debug {
 
 namespace {
 
-std::string seconds(u64 t) { return fmt::format("{}.{:09}", t / nanoseconds_per_second, t % nanoseconds_per_second); }
+std::string seconds(u64 t) {
+    return fmt::format("{}.{:09}", t / nanoseconds_per_second, t % nanoseconds_per_second);
+}
 
 } // namespace
 
@@ -29,7 +31,8 @@ MonitorReply Monitor::device(const Words& words) {
     for (const std::string& name : machine_.component_names())
         if (name.find(words[1]) != std::string::npos)
             near += " " + name;
-    return {fmt::format("{}: no such device; {}\n", words[1], near.empty() ? "`devices` lists their names" : "there is" + near)};
+    return {fmt::format("{}: no such device; {}\n", words[1],
+                        near.empty() ? "`devices` lists their names" : "there is" + near)};
 }
 
 MonitorReply Monitor::pending(const Words&) {
@@ -49,11 +52,12 @@ MonitorReply Monitor::pending(const Words&) {
                     text += fmt::format(" {:02x}", v);
             return text.empty() ? std::string(" none") : text;
         };
-        reply.text += fmt::format("  CPU{} interrupts {}, TPR {:x}0, PPR {:02x}; IRR{}; ISR{}{}{}{}\n", i,
-                                  c.flags & rflags::if_ ? "enabled" : "disabled", apic.cr8(), apic.processor_priority(),
-                                  list([&](u8 v) { return apic.is_requested(v); }), list([&](u8 v) { return apic.is_in_service(v); }),
-                                  c.nmi_pending ? "; NMI pending" : "", c.init_pending ? "; INIT pending" : "",
-                                  c.sipi_pending ? "; SIPI pending" : "");
+        reply.text +=
+            fmt::format("  CPU{} interrupts {}, TPR {:x}0, PPR {:02x}; IRR{}; ISR{}{}{}{}\n", i,
+                        c.flags & rflags::if_ ? "enabled" : "disabled", apic.cr8(), apic.processor_priority(),
+                        list([&](u8 v) { return apic.is_requested(v); }),
+                        list([&](u8 v) { return apic.is_in_service(v); }), c.nmi_pending ? "; NMI pending" : "",
+                        c.init_pending ? "; INIT pending" : "", c.sipi_pending ? "; SIPI pending" : "");
     }
     return reply;
 }
@@ -63,7 +67,8 @@ MonitorReply Monitor::map(const Words&) {
     reply.text = fmt::format("RAM\n  {:012x} - {:012x}\n", 0, machine_.space().ram_below_4g() - 1);
     if (const u64 high = machine_.space().ram_above_4g())
         reply.text += fmt::format("  {:012x} - {:012x}\n", Space::high_start, Space::high_start + high - 1);
-    for (const auto& [title, bus] : {std::pair{"memory", &machine_.space().mmio()}, {"ports", &machine_.space().ports()}}) {
+    for (const auto& [title, bus] :
+         {std::pair{"memory", &machine_.space().mmio()}, {"ports", &machine_.space().ports()}}) {
         reply.text += fmt::format("{}\n", title);
         for (const Region* r : bus->regions())
             reply.text += fmt::format("  {:012x} - {:012x} {}\n", r->base, r->base + r->size - 1, r->name);
@@ -79,9 +84,9 @@ MonitorReply Monitor::hash(const Words&) {
 }
 
 MonitorReply Monitor::stats(const Words&) {
-    MonitorReply reply{fmt::format("instructions     {}\nretired          {}\nvirtual seconds  {}\nhost seconds     {}\n",
-                                   machine_.instructions(), machine_.retired(), seconds(machine_.now()),
-                                   seconds(machine_.pace().host_elapsed()))};
+    MonitorReply reply{fmt::format(
+        "instructions     {}\nretired          {}\nvirtual seconds  {}\nhost seconds     {}\n", machine_.instructions(),
+        machine_.retired(), seconds(machine_.now()), seconds(machine_.pace().host_elapsed()))};
     for (const auto& [name, n] : machine_.glass().counters())
         reply.text += fmt::format("count {} {}\n", name, n);
     return reply;

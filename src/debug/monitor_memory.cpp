@@ -14,7 +14,9 @@ namespace {
 
 constexpr u64 most_shown = 4096; ///< units of memory or instructions in one reply
 
-MonitorReply wrong(std::string_view what, std::string_view right) { return {fmt::format("{}: {}\n", what, right)}; }
+MonitorReply wrong(std::string_view what, std::string_view right) {
+    return {fmt::format("{}: {}\n", what, right)};
+}
 
 /// gdb's: a count, a letter for the form, a letter for the size, all optional.
 struct Format {
@@ -55,19 +57,29 @@ struct Format {
 std::string unit(u64 value, const Format& f) {
     const i64 number = static_cast<i64>(sign_extend(value, 8 * f.size));
     switch (f.form) {
-    case 'd': return fmt::format("{:>20}", number);
-    case 'u': return fmt::format("{:>20}", value);
-    case 'o': return fmt::format("{:#0{}o}", value, (8 * f.size + 2) / 3 + 1);
-    case 'c': return value >= 32 && value < 127 ? fmt::format("'{}'", static_cast<char>(value)) : fmt::format("\\x{:02x}", value);
-    default: return fmt::format("{:0{}x}", value, 2 * f.size);
+    case 'd':
+        return fmt::format("{:>20}", number);
+    case 'u':
+        return fmt::format("{:>20}", value);
+    case 'o':
+        return fmt::format("{:#0{}o}", value, (8 * f.size + 2) / 3 + 1);
+    case 'c':
+        return value >= 32 && value < 127 ? fmt::format("'{}'", static_cast<char>(value))
+                                          : fmt::format("\\x{:02x}", value);
+    default:
+        return fmt::format("{:0{}x}", value, 2 * f.size);
     }
 }
 
 } // namespace
 
-MonitorReply Monitor::registers(const Words&) { return {explain_registers(cpu())}; }
+MonitorReply Monitor::registers(const Words&) {
+    return {explain_registers(cpu())};
+}
 
-MonitorReply Monitor::vectors(const Words&) { return {explain_vectors(cpu())}; }
+MonitorReply Monitor::vectors(const Words&) {
+    return {explain_vectors(cpu())};
+}
 
 MonitorReply Monitor::dump(const Words& words, bool physical) {
     const auto at = value(words[1]);
@@ -75,7 +87,8 @@ MonitorReply Monitor::dump(const Words& words, bool physical) {
     if (!at)
         return wrong(words[1], "not an address: a number, 0x and a hexadecimal number, $register, or a sum of them");
     if (!format)
-        return wrong(fmt::format("/{}", format_), fmt::format("not a format: a count up to {}, one of x d u o c s i, one of b h w g", most_shown));
+        return wrong(fmt::format("/{}", format_),
+                     fmt::format("not a format: a count up to {}, one of x d u o c s i, one of b h w g", most_shown));
     if (format->form == 'i') {
         if (physical)
             return wrong("xp/i", "instructions are shown at linear addresses: use x/i");
@@ -89,7 +102,8 @@ MonitorReply Monitor::dump(const Words& words, bool physical) {
         else if (!m.present)
             why = " not mapped (`walk` says why)\n";
         else
-            why = machine_.space().mmio().find(m.page.value) ? " a device's: not read, for reading may change it\n" : " nothing there\n";
+            why = machine_.space().mmio().find(m.page.value) ? " a device's: not read, for reading may change it\n"
+                                                             : " nothing there\n";
         return host != nullptr;
     };
     MonitorReply reply;
@@ -128,9 +142,13 @@ MonitorReply Monitor::dump(const Words& words, bool physical) {
     return reply;
 }
 
-MonitorReply Monitor::examine(const Words& words) { return dump(words, false); }
+MonitorReply Monitor::examine(const Words& words) {
+    return dump(words, false);
+}
 
-MonitorReply Monitor::examine_physical(const Words& words) { return dump(words, true); }
+MonitorReply Monitor::examine_physical(const Words& words) {
+    return dump(words, true);
+}
 
 MonitorReply Monitor::disassemble(const Words& words) {
     if (words.size() == 1)

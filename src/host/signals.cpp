@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Signals that end a run. A handler can only reach static storage: this file's is what came, and the pipe that tells of it.
+// Signals that end a run. A handler can only reach static storage: this file's is what came, and the pipe that tells of
+// it.
 #include "host/signals.h"
 
 #include "host/terminal.h"
@@ -42,8 +43,10 @@ EndingSignals::EndingSignals() {
     }
     came = 0;
     tell = write_.get();
+
     struct sigaction action {
     }, before{};
+
     action.sa_handler = on_signal;
     for (const int signal : ending)
         if (::sigaction(signal, nullptr, &before) == 0 && before.sa_handler == SIG_DFL)
@@ -52,13 +55,17 @@ EndingSignals::EndingSignals() {
 
 EndingSignals::~EndingSignals() {
     tell = -1;
+
     struct sigaction present {};
+
     for (const int signal : ending)
         if (::sigaction(signal, nullptr, &present) == 0 && present.sa_handler == on_signal)
             ::signal(signal, SIG_DFL);
 }
 
-int EndingSignals::caught() { return came; }
+int EndingSignals::caught() {
+    return came;
+}
 
 void EndingSignals::die(int signal) {
     ::signal(signal, SIG_DFL);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where slices end, and where a debugger stops, leaves no trace in a processor's state: not in its registers, and not in its TLB.
+// Where slices end, and where a debugger stops, leaves no trace in a processor's state: not in its registers, and not
+// in its TLB.
 #include "x86/bare_machine.h"
 
 #include <gtest/gtest.h>
@@ -63,22 +64,22 @@ constexpr u64 same_index = BareMachine::code_at + TlbTable::entries * page_size;
 
 /// A block that evicts the translation of its own page in the middle, goes on, and leaves for another page.
 void put_evicting_block(BareMachine& m) {
-    m.put(BareMachine::code_at, {0x48, 0xbb, 0, 0, 0x90, 0, 0, 0, 0, 0,   // mov rbx, same_index
-                                 0x48, 0x89, 0x03,                         // mov [rbx], rax
-                                 0x48, 0xff, 0xc0, 0x48, 0xff, 0xc0,       // inc rax; inc rax
-                                 0xe9, 0xe8, 0x0f, 0, 0});                 // jmp code_at + 1000h
-    m.put(BareMachine::code_at + 0x1000, {0x48, 0xff, 0xc0, 0xeb, 0xfe}); // inc rax; jmp $
+    m.put(BareMachine::code_at, {0x48, 0xbb, 0,    0,    0x90, 0,    0, 0, 0, 0, // mov rbx, same_index
+                                 0x48, 0x89, 0x03,                               // mov [rbx], rax
+                                 0x48, 0xff, 0xc0, 0x48, 0xff, 0xc0,             // inc rax; inc rax
+                                 0xe9, 0xe8, 0x0f, 0,    0});                    // jmp code_at + 1000h
+    m.put(BareMachine::code_at + 0x1000, {0x48, 0xff, 0xc0, 0xeb, 0xfe});        // inc rax; jmp $
     static_assert(same_index == 0x90'0000);
 }
 
 /// A string copy over more pages than the TLB's index tells apart, so that it evicts its own page.
 void put_long_copy(BareMachine& m) {
-    m.put(BareMachine::code_at, {0xb9, 0, 0, 0x10, 0,        // mov ecx, 100000h
-                                 0xbe, 0, 0, 0x20, 0,        // mov esi, 200000h
-                                 0xbf, 0, 0x80, 0x8f, 0,     // mov edi, 8f8000h
-                                 0xf3, 0xa4,                 // rep movsb
-                                 0x90, 0x90,                 // nop; nop
-                                 0xe9, 0xe8, 0x0f, 0, 0});   // jmp code_at + 1000h
+    m.put(BareMachine::code_at, {0xb9, 0,    0,    0x10, 0,   // mov ecx, 100000h
+                                 0xbe, 0,    0,    0x20, 0,   // mov esi, 200000h
+                                 0xbf, 0,    0x80, 0x8f, 0,   // mov edi, 8f8000h
+                                 0xf3, 0xa4,                  // rep movsb
+                                 0x90, 0x90,                  // nop; nop
+                                 0xe9, 0xe8, 0x0f, 0,    0}); // jmp code_at + 1000h
     m.put(BareMachine::code_at + 0x1000, {0xeb, 0xfe});
 }
 
@@ -94,6 +95,7 @@ TEST(Cuts, LeaveNoTraceInTheTlb) {
         void (*put)(BareMachine&);
         u64 length;
     };
+
     for (const auto& [put, length] : {Program{put_evicting_block, 9}, Program{put_long_copy, 0x10'0010}}) {
         BareMachine whole;
         put(whole);
@@ -113,9 +115,9 @@ TEST(Cuts, LeaveNoTraceInTheTlb) {
 
 TEST(Cuts, WrittenCodeIsSeenAtOnce) {
     // The second instruction makes the third one an INC of RCX instead of RAX.
-    const std::initializer_list<u8> code = {0xbb, 9, 0, 0x10, 0,     // mov ebx, code_at + 9
-                                            0xc6, 0x03, 0xc1,        // mov byte [rbx], c1h
-                                            0xff, 0xc0, 0x90, 0x90}; // inc eax -> inc ecx
+    const std::initializer_list<u8> code = {0xbb, 9,    0,    0x10, 0, // mov ebx, code_at + 9
+                                            0xc6, 0x03, 0xc1,          // mov byte [rbx], c1h
+                                            0xff, 0xc0, 0x90, 0x90};   // inc eax -> inc ecx
     for (const u64 piece : {u64{1}, u64{4}}) {
         BareMachine m;
         m.put(BareMachine::code_at, code);
@@ -174,7 +176,8 @@ TEST(Debugger, AStepIntoAnInterruptStopsAtItsHandler) {
     m.put(BareMachine::code_at, {0x90, 0x90, 0xeb, 0xfe});
     start(m);
     // An interrupt gate for vector 20h, and a GDT whose third entry is 64-bit code.
-    constexpr u64 idt = BareMachine::data_at, gdt = BareMachine::data_at + 0x1000, handler = BareMachine::code_at + 0x100;
+    constexpr u64 idt = BareMachine::data_at, gdt = BareMachine::data_at + 0x1000,
+                  handler = BareMachine::code_at + 0x100;
     m.write<u64>(idt + 0x200, (handler & 0xffff) | 0x10ull << 16 | 0x8e00ull << 32 | (handler >> 16) << 48);
     m.write<u64>(gdt + 0x10, 0x00af'9b00'0000'ffff);
     m.put(handler, {0x90, 0x90});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Why an event does not reach its handler: IDT or IVT entry, gate, code segment and stack, looked at as delivery does, but to be read
-// by people (SDM volume 3, Interrupt and Exception Handling).
+// Why an event does not reach its handler: IDT or IVT entry, gate, code segment and stack, looked at as delivery does,
+// but to be read by people (SDM volume 3, Interrupt and Exception Handling).
 #include "x86/explain.h"
 #include "x86/segments.h"
 
@@ -13,10 +13,22 @@ namespace vitrine {
 namespace {
 
 const char* gate_name(u8 type, bool segment, bool long_mode) {
-    static constexpr const char* names[16] = {
-        "reserved",         "16-bit TSS",       "LDT",                   "busy 16-bit TSS",     "16-bit call gate", "task gate",
-        "16-bit interrupt gate", "16-bit trap gate", "reserved",         "TSS",                 "reserved",         "busy TSS",
-        "call gate",        "reserved",         "interrupt gate",        "trap gate"};
+    static constexpr const char* names[16] = {"reserved",
+                                              "16-bit TSS",
+                                              "LDT",
+                                              "busy 16-bit TSS",
+                                              "16-bit call gate",
+                                              "task gate",
+                                              "16-bit interrupt gate",
+                                              "16-bit trap gate",
+                                              "reserved",
+                                              "TSS",
+                                              "reserved",
+                                              "busy TSS",
+                                              "call gate",
+                                              "reserved",
+                                              "interrupt gate",
+                                              "trap gate"};
     if (segment)
         return type & 8 ? "code segment" : "data segment";
     if (long_mode && type < 8 && type != 2)
@@ -49,7 +61,8 @@ private:
     }
 
     /// Reads a system structure; says what keeps it from being read.
-    template <class T> bool read(u64 at, T& value, std::string_view what) {
+    template <class T>
+    bool read(u64 at, T& value, std::string_view what) {
         if (peek(cpu_, Linear{at}, &value, sizeof value) == sizeof value)
             return true;
         say(fmt::format("{} at {:x} cannot be read:", what, at));
@@ -60,19 +73,21 @@ private:
     void real() {
         const u64 last = vector_ * 4u + 3;
         if (last > cpu_.idtr.limit)
-            return say(fmt::format("IVT entry {:02x}h ends at offset {:x}, beyond the limit {:x} in IDTR", vector_, last, cpu_.idtr.limit));
+            return say(fmt::format("IVT entry {:02x}h ends at offset {:x}, beyond the limit {:x} in IDTR", vector_,
+                                   last, cpu_.idtr.limit));
         u32 pointer = 0;
         if (read(cpu_.idtr.base + vector_ * 4u, pointer, "the IVT entry"))
-            say(fmt::format("IVT entry {:02x}h points to {:04x}:{:04x}; SS:SP is {:04x}:{:04x}, limit {:x}", vector_, pointer >> 16,
-                            pointer & 0xffff, cpu_.segments[ss].selector, cpu_.gpr[rsp] & 0xffff, cpu_.segments[ss].limit));
+            say(fmt::format("IVT entry {:02x}h points to {:04x}:{:04x}; SS:SP is {:04x}:{:04x}, limit {:x}", vector_,
+                            pointer >> 16, pointer & 0xffff, cpu_.segments[ss].selector, cpu_.gpr[rsp] & 0xffff,
+                            cpu_.segments[ss].limit));
     }
 
     void entry() {
         const bool wide = cpu_.long_mode();
         const u64 size = wide ? 16 : 8, offset = vector_ * size;
         if (offset + size - 1 > cpu_.idtr.limit)
-            return say(fmt::format("IDT entry {:02x}h takes offsets {:x} to {:x}, beyond the limit {:x} in IDTR", vector_, offset,
-                                   offset + size - 1, cpu_.idtr.limit));
+            return say(fmt::format("IDT entry {:02x}h takes offsets {:x} to {:x}, beyond the limit {:x} in IDTR",
+                                   vector_, offset, offset + size - 1, cpu_.idtr.limit));
         Descriptor gate;
         const u64 at = cpu_.idtr.base + offset;
         if (!read(at, gate.low, "the IDT entry") || (wide && !read(at + 8, gate.high, "the IDT entry's upper half")))
@@ -80,10 +95,12 @@ private:
         const SystemType type = gate.system_type();
         say(fmt::format("IDT entry {:02x}h at {:x}: {} to {:04x}:{:x}, DPL {}, {}{}", vector_, at,
                         gate_name(gate.type(), gate.segment(), wide), gate.gate_selector(),
-                        wide ? gate.gate_offset64() : gate.gate_offset32(), gate.dpl(), gate.present() ? "present" : "not present",
+                        wide ? gate.gate_offset64() : gate.gate_offset32(), gate.dpl(),
+                        gate.present() ? "present" : "not present",
                         wide && gate.gate_ist() ? fmt::format(", IST {}", gate.gate_ist()) : ""));
         const bool gate64 = type == SystemType::interrupt_gate || type == SystemType::trap_gate;
-        const bool gate32 = gate64 || type == SystemType::interrupt_gate16 || type == SystemType::trap_gate16 || type == SystemType::task_gate;
+        const bool gate32 = gate64 || type == SystemType::interrupt_gate16 || type == SystemType::trap_gate16 ||
+                            type == SystemType::task_gate;
         if (gate.segment() || !(wide ? gate64 : gate32))
             return say("  <- its type is none that an IDT may hold: #GP");
         if (!gate.present())
@@ -128,7 +145,8 @@ private:
         if (new_cpl < cpu_.cpl || ist) {
             const Segment& task = cpu_.segments[tr];
             const u64 at = wide ? (ist ? 28 + 8u * ist : 4 + 8u * new_cpl) : 4 + 8u * new_cpl;
-            name = ist ? fmt::format("IST{} of the TSS", ist) : fmt::format("{}{} of the TSS", wide ? "RSP" : "ESP", new_cpl);
+            name = ist ? fmt::format("IST{} of the TSS", ist)
+                       : fmt::format("{}{} of the TSS", wide ? "RSP" : "ESP", new_cpl);
             if (at + 7 > task.limit)
                 return say(fmt::format("  <- {} is beyond the TSS's limit {:x}: #TS", name, task.limit));
             u32 esp = 0;
@@ -158,6 +176,8 @@ private:
 
 } // namespace
 
-std::string explain_delivery(Cpu& cpu, u8 vector) { return Story(cpu, vector).tell(); }
+std::string explain_delivery(Cpu& cpu, u8 vector) {
+    return Story(cpu, vector).tell();
+}
 
 } // namespace vitrine

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Page walks for people: each level's index, entry and bits, what the levels together allow, and what stops a walk (SDM volume 3, Paging).
+// Page walks for people: each level's index, entry and bits, what the levels together allow, and what stops a walk (SDM
+// volume 3, Paging).
 #include "x86/explain.h"
 #include "x86/model.h"
 
@@ -16,14 +17,14 @@ using enum FieldKind;
 constexpr u64 present = bit(0), writable = bit(1), user = bit(2), page_size_bit = bit(7), no_execute = bit(63);
 constexpr u64 in_register = ~0ull; ///< Cpu::Mapping: the entry is no memory but a PDPTE register
 
-constexpr Field table_bits[] = {{0, rw, "P", ""},  {1, rw, "R/W", ""}, {2, rw, "U/S", ""}, {3, rw, "PWT", ""},
+constexpr Field table_bits[] = {{0, rw, "P", ""},   {1, rw, "R/W", ""}, {2, rw, "U/S", ""}, {3, rw, "PWT", ""},
                                 {4, rw, "PCD", ""}, {5, rw, "A", ""},   {7, rw, "PS", ""},  {63, rw, "XD", ""}};
-constexpr Field leaf_bits[] = {{0, rw, "P", ""}, {1, rw, "R/W", ""}, {2, rw, "U/S", ""}, {3, rw, "PWT", ""}, {4, rw, "PCD", ""},
-                               {5, rw, "A", ""}, {6, rw, "D", ""},   {7, rw, "PAT", ""}, {8, rw, "G", ""},   {59, 62, rw, "key", ""},
-                               {63, rw, "XD", ""}};
-constexpr Field large_bits[] = {{0, rw, "P", ""}, {1, rw, "R/W", ""}, {2, rw, "U/S", ""}, {3, rw, "PWT", ""}, {4, rw, "PCD", ""},
-                                {5, rw, "A", ""}, {6, rw, "D", ""},   {7, rw, "PS", ""},  {8, rw, "G", ""},   {12, rw, "PAT", ""},
-                                {59, 62, rw, "key", ""}, {63, rw, "XD", ""}};
+constexpr Field leaf_bits[] = {{0, rw, "P", ""},   {1, rw, "R/W", ""},      {2, rw, "U/S", ""}, {3, rw, "PWT", ""},
+                               {4, rw, "PCD", ""}, {5, rw, "A", ""},        {6, rw, "D", ""},   {7, rw, "PAT", ""},
+                               {8, rw, "G", ""},   {59, 62, rw, "key", ""}, {63, rw, "XD", ""}};
+constexpr Field large_bits[] = {{0, rw, "P", ""},   {1, rw, "R/W", ""},  {2, rw, "U/S", ""},      {3, rw, "PWT", ""},
+                                {4, rw, "PCD", ""}, {5, rw, "A", ""},    {6, rw, "D", ""},        {7, rw, "PS", ""},
+                                {8, rw, "G", ""},   {12, rw, "PAT", ""}, {59, 62, rw, "key", ""}, {63, rw, "XD", ""}};
 
 constexpr const char* level_names[] = {"PTE", "PDE", "PDPTE", "PML4E", "PML5E"};
 
@@ -59,9 +60,12 @@ private:
     std::string line(unsigned i) const {
         const u64 e = mapping_.entries[i];
         const unsigned level = levels_ - 1 - i;
-        const u64 index = (a_.value >> shift(i)) & (legacy_ ? 0x3ff : mapping_.entry_addresses[i] == in_register ? 3 : 0x1ff);
-        const std::string where =
-            mapping_.entry_addresses[i] == in_register ? "in a register" : fmt::format("at {:x}", mapping_.entry_addresses[i]);
+        const u64 index = (a_.value >> shift(i)) & (legacy_                                      ? 0x3ff
+                                                    : mapping_.entry_addresses[i] == in_register ? 3
+                                                                                                 : 0x1ff);
+        const std::string where = mapping_.entry_addresses[i] == in_register
+                                      ? "in a register"
+                                      : fmt::format("at {:x}", mapping_.entry_addresses[i]);
         std::span<const Field> names = table_bits;
         if (level == 0)
             names = leaf_bits;
@@ -85,10 +89,11 @@ private:
                            : mapping_.size_log2 == 21 ? "2-MByte"
                            : mapping_.size_log2 == 22 ? "4-MByte"
                                                       : "1-GByte";
-        return fmt::format("  -> physical {:x} ({} page: {}, {}, {})\n", mapping_.page.value, size, all & user ? "user" : "supervisor only",
-                           all & writable                                 ? "writable"
+        return fmt::format("  -> physical {:x} ({} page: {}, {}, {})\n", mapping_.page.value, size,
+                           all & user ? "user" : "supervisor only",
+                           all & writable                              ? "writable"
                            : (cpu_.cr0 & cr0::wp) || (all & user) == 0 ? "read-only"
-                                                                          : "read-only for the user",
+                                                                       : "read-only for the user",
                            nx ? "not executable" : "executable");
     }
 

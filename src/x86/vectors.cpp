@@ -14,7 +14,9 @@ constexpr VectorRow rows[] = {
 
 } // namespace
 
-std::span<const VectorRow> exception_rows() { return rows; }
+std::span<const VectorRow> exception_rows() {
+    return rows;
+}
 
 const VectorRow* find_vector(u8 vector) {
     for (const VectorRow& row : rows)
