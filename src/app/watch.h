@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whoever looks into a run: the monitor, gdb, and the signals that end it. They are heard between slices, and may hold
-// the machine.
+// Whoever looks into a run, heard between slices: the monitor, gdb, and the signals that end it.
 #pragma once
 
 #include "app/run_options.h"

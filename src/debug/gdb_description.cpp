@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The target description: XML that tells gdb the registers, their widths and the names of their bits (GDB manual,
-// Target Description Format).
+// The target description: XML that tells gdb the registers, their widths and the names of their bits.
 #include "debug/gdb_registers.h"
 
 #include "x86/explain.h"

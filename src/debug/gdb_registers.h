@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The registers of a processor as GDB numbers and names them, and the target description that says so (GDB manual,
-// Target Descriptions).
+// The registers of a processor as GDB numbers and names them (GDB manual, Target Descriptions).
 #pragma once
 
 #include "x86/cpu.h"

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Typed bytes into lines: what a person at a raw terminal expects of backspace, Ctrl-U and the arrow keys, and plain
-// lines from elsewhere.
+// Typed bytes into lines: backspace, Ctrl-U and the arrow keys at a raw terminal, plain lines from elsewhere.
 #pragma once
 
 #include "words/integers.h"

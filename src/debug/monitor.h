@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The monitor: commands of a person who looks into a machine between two of its instructions, as a table of names, help
-// and functions.
+// The monitor: commands of a person who looks into a machine between two of its instructions, as a table.
 #pragma once
 
 #include "machine/machine.h"

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests of the monitor and of gdb's packets on a machine that stands still: every command answers, and neither changes
-// a state hash.
+// Tests of the monitor and of gdb's packets on a machine that stands still: all is answered, no hash changes.
 #include "debug/monitor.h"
 
 #include "debug/gdb_server.h"

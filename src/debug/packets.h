@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The framing of GDB's remote serial protocol: packets with checksums, acknowledgements, and the interrupt byte (GDB
-// manual, Overview of the protocol).
+// The framing of GDB's remote serial protocol (GDB manual, Overview of the protocol).
 #pragma once
 
 #include "words/integers.h"

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Signals that end a run. A handler can only reach static storage: this file's is what came, and the pipe that tells of
-// it.
+// Signals that end a run. A handler can only reach static storage: what came, and the pipe that tells of it.
 #include "host/signals.h"
 
 #include "host/terminal.h"

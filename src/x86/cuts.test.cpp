@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where slices end, and where a debugger stops, leaves no trace in a processor's state: not in its registers, and not
-// in its TLB.
+// Where slices end, and where a debugger stops, leaves no trace in a processor's state, its TLB included.
 #include "x86/bare_machine.h"
 
 #include <gtest/gtest.h>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Why an event does not reach its handler: IDT or IVT entry, gate, code segment and stack, looked at as delivery does,
-// but to be read by people (SDM volume 3, Interrupt and Exception Handling).
+// Why an event does not reach its handler: IDT or IVT entry, gate, code segment, stack, as delivery sees them.
 #include "x86/explain.h"
 #include "x86/segments.h"
 

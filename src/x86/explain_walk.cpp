@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Page walks for people: each level's index, entry and bits, what the levels together allow, and what stops a walk (SDM
-// volume 3, Paging).
+// Page walks for people: each level's index, entry and bits, what they allow, what stops a walk.
 #include "x86/explain.h"
 #include "x86/model.h"
 
