@@ -71,6 +71,13 @@ std::string one_line(std::string text) {
     return text;
 }
 
+std::string joined(const std::vector<std::string>& words) {
+    std::string text;
+    for (const std::string& word : words)
+        text += (text.empty() ? "" : " ") + word;
+    return text;
+}
+
 Error unexpected(const CLI::App& app, const CLI::App* run) {
     const std::vector<std::string> rest = (run ? run : &app)->remaining(true);
     const std::string first = rest.empty() ? "" : rest.front();
@@ -78,7 +85,7 @@ Error unexpected(const CLI::App& app, const CLI::App* run) {
         return Error("there is no option " + first.substr(0, first.find('=')) + "; see vitrine " + (run ? "run " : "") + "--help");
     if (run)
         return Error("'" + first + "' is not expected; every option of vitrine run has a name, such as --kernel FILE");
-    return Error("there is no command '" + first + "'; there are run, devices, cpus and explain");
+    return Error("there is no command '" + first + "'; there are run, devices, cpus, explain and docs");
 }
 
 } // namespace
@@ -97,9 +104,13 @@ Expected<Command> parse_command_line(int argc, const char* const* argv) {
         add(*run, row, found);
     CLI::App* devices = app.add_subcommand("devices", "list what --device takes");
     CLI::App* cpus = app.add_subcommand("cpus", "list what --cpu takes");
-    CLI::App* explain = app.add_subcommand("explain", "say what a device, a model, a topic or an exit status is");
-    std::string what;
-    explain->add_option("WHAT", what, "its name or number")->required();
+    CLI::App* explain = app.add_subcommand("explain", "say what a device, a model, an exception, an MSR, a topic or an exit status is");
+    std::vector<std::string> what;
+    explain->add_option("WHAT", what, "its name or number");
+    explain->allow_extras(); // names of options
+    CLI::App* docs = app.add_subcommand("docs", "print a reference page, or list them");
+    std::string page;
+    docs->add_option("PAGE", page, "its name");
 
     try {
         app.parse(argc, argv);
@@ -118,8 +129,6 @@ Expected<Command> parse_command_line(int argc, const char* const* argv) {
             else if (row.name == "--" + name)
                 return Error("--" + name + " takes no value; give it alone or leave it away");
         return Error(one_line(text));
-    } catch (const CLI::RequiredError&) {
-        return Error("explain what? Give the name of a device, model or topic, or an exit status");
     } catch (const CLI::ParseError& e) {
         return Error(one_line(e.what()));
     }
@@ -129,9 +138,16 @@ Expected<Command> parse_command_line(int argc, const char* const* argv) {
         return Command(ListDevices{});
     if (cpus->parsed())
         return Command(ListCpus{});
-    if (explain->parsed())
-        return Command(Explain{what});
-    return Error("what to do? Give a command: run, devices, cpus or explain; see vitrine --help");
+    if (explain->parsed()) {
+        const std::vector<std::string> more = explain->remaining();
+        what.insert(what.end(), more.begin(), more.end());
+        if (what.empty())
+            return Error("explain what? Give the name of a device, model, exception or topic, or an exit status");
+        return Command(Explain{joined(what)});
+    }
+    if (docs->parsed())
+        return Command(ShowDocs{page});
+    return Error("what to do? Give a command: run, devices, cpus, explain or docs; see vitrine --help");
 }
 
 } // namespace vitrine::app

@@ -22,7 +22,12 @@ struct Explain {
     std::string what;
 };
 
-using Command = std::variant<PrintText, RunOptions, ListDevices, ListCpus, Explain>;
+/// A page of docs/reference; without a name, the list of them.
+struct ShowDocs {
+    std::string page;
+};
+
+using Command = std::variant<PrintText, RunOptions, ListDevices, ListCpus, Explain, ShowDocs>;
 
 Expected<Command> parse_command_line(int argc, const char* const* argv);
 

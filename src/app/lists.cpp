@@ -2,8 +2,8 @@
 // Tables as text.
 #include "app/lists.h"
 
+#include "app/explain_processor.h"
 #include "app/run_command.h"
-#include "glass/glass.h"
 #include "machine/device_table.h"
 #include "machine/ending.h"
 #include "vtx/capability_list.h"
@@ -20,31 +20,25 @@ namespace vitrine::app {
 
 namespace {
 
-struct TopicRow {
-    Topic topic;
-    const char* meaning;
-};
-
 // clang-format off
 constexpr TopicRow topics[] = {
-    {Topic::cpu,        "processors: modes, faults, MSRs"},
-    {Topic::memory,     "the physical address space: rejected accesses"},
+    {Topic::cpu,        "processors: exceptions and interrupts as they are delivered, MSRs, control registers, changes of mode"},
+    {Topic::memory,     "every access to devices, by port or memory, with the region's name; accesses that are rejected"},
     {Topic::vmx,        "VT-x"},
-    {Topic::jit,        "the translator, and code that is thrown away"},
-    {Topic::interrupts, "8259, I/O APIC, local APICs"},
-    {Topic::pci,        "configuration space, BARs, messages"},
+    {Topic::jit,        "the translator"},
+    {Topic::interrupts, "8259, I/O APIC, local APICs: registers, messages, interprocessor interrupts, acknowledgements"},
+    {Topic::pci,        "configuration space: reads and writes; resets of functions; messages and DMA that are not allowed"},
     {Topic::vtd,        "VT-d"},
     {Topic::vtc,        "VT-c"},
-    {Topic::chipset,    "timers, power management, resets"},
-    {Topic::devices,    "serial ports, disks, test devices"},
+    {Topic::chipset,    "HPET, power management, resets, POST codes"},
+    {Topic::devices,    "disks and test devices: commands, errors"},
     {Topic::firmware,   "booting and firmware tables"},
-    {Topic::machine,    "the machine as a whole: boots, inputs"},
+    {Topic::machine,    "the machine as a whole: boots, timers as they fire"},
     {Topic::debug,      "gdb and the monitor"},
 };
 // clang-format on
 
-/// Statuses that no ending has.
-constexpr std::pair<int, const char*> other_statuses[] = {
+constexpr StatusRow more_statuses[] = {
     {2, "the command line or an input file is wrong; nothing ran"},
     {70, "a bug of Vitrine; the message says where, please report it"},
 };
@@ -86,7 +80,7 @@ std::string explain_status(int status) {
     for (const machine::EndingRow& row : machine::endings)
         if (row.status == status)
             text += fmt::format("status {}: {} ({})\n", status, row.meaning, row.name);
-    for (const auto& [n, meaning] : other_statuses)
+    for (const auto& [n, meaning] : more_statuses)
         if (n == status)
             text += fmt::format("status {}: {}\n", n, meaning);
     if (status % 2 == 1)
@@ -95,6 +89,10 @@ std::string explain_status(int status) {
 }
 
 } // namespace
+
+std::span<const TopicRow> topic_rows() { return topics; }
+
+std::span<const StatusRow> other_statuses() { return more_statuses; }
 
 std::string devices_text() {
     std::string text;
@@ -135,13 +133,17 @@ Expected<std::string> explain_text(std::string_view what) {
     for (const OptionRow& row : run_options())
         if (row.name == what)
             return fmt::format("{} {}: {}\n", row.name, row.value, row.help);
+    for (const auto explain : {explain_exception, explain_msr, explain_cpuid})
+        if (auto text = explain(what))
+            return *text;
     int status = 0;
     const auto [end, error] = std::from_chars(what.data(), what.data() + what.size(), status);
     if (error == std::errc{} && end == what.data() + what.size() && status >= 0 && status < 256)
         if (const std::string text = explain_status(status); !text.empty())
             return text;
     return Error("explain " + std::string(what) +
-                 ": nothing has that name; ask for a device, a processor model or feature, a topic, an option, an outcome or an exit status");
+                 ": nothing has that name; ask for a device, a processor model or feature, an exception (#GP, vector 13), a register (IA32_EFER, "
+                 "msr 0x1b), a leaf (cpuid 7), a topic, an option, an outcome or an exit status");
 }
 
 } // namespace vitrine::app

@@ -2,7 +2,9 @@
 // vitrine: the program.
 #include "app/command_line.h"
 #include "app/lists.h"
+#include "app/reference.h"
 #include "app/session.h"
+#include "host/signals.h"
 #include "host/terminal.h"
 
 #include <cerrno>
@@ -38,6 +40,13 @@ int do_command(const Explain& c) {
     return text.ok() ? print(text.value()) : fail(text.error());
 }
 
+int do_command(const ShowDocs& c) {
+    if (c.page.empty())
+        return print(reference_pages());
+    const auto text = reference_page(c.page);
+    return text.ok() ? print(text.value()) : fail(text.error());
+}
+
 int do_command(const RunOptions& run) {
     const auto report = run_session(run);
     if (!report.ok())
@@ -48,6 +57,8 @@ int do_command(const RunOptions& run) {
         if (!(file << junit_text(report.value())).flush())
             return fail(Error("--junit " + run.junit + ": cannot be written: " + std::strerror(errno), Status::host_short));
     }
+    if (report.value().signal)
+        host::EndingSignals::die(report.value().signal);
     return report.value().status;
 }
 

@@ -110,11 +110,12 @@ std::string ending_text(const Ending& ending) {
     switch (ending.kind) {
     case EndingKind::power_off:
     case EndingKind::debug_exit:
-    case EndingKind::quit:
     case EndingKind::monitor:
     case EndingKind::debugger:
     case EndingKind::none:
         return {};
+    case EndingKind::quit:
+        return ending.text;
     case EndingKind::instructions:
     case EndingKind::time:
     case EndingKind::reset:
@@ -123,7 +124,6 @@ std::string ending_text(const Ending& ending) {
     case EndingKind::diverged:
         return ending.text.empty() ? std::string(row_of(ending.kind).meaning) : ending.text;
     case EndingKind::triple_fault:
-        return "triple fault: " + ending.text;
     case EndingKind::unimplemented:
     case EndingKind::halted:
     case EndingKind::refused:

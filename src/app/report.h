@@ -15,6 +15,7 @@ struct RunReport {
     std::string name; ///< of the test: the kernel's file name
     machine::Ending ending;
     int status = 0;
+    int signal = 0; ///< that ended the run; the process then ends by it
     u64 instructions = 0, retired = 0, virtual_time = 0, host_time = 0; ///< times in nanoseconds
     std::optional<machine::Hash128> hash;
     std::map<std::string, u64, std::less<>> counters;

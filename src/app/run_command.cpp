@@ -114,7 +114,9 @@ Expected<> monitor(RunOptions& o, const std::string& v) {
 }
 
 Expected<> gdb(RunOptions& o, const std::string& v) {
-    o.gdb = static_cast<u16>(TRY(parse_number("--gdb", v, 0, 65535)));
+    static constexpr std::string_view narrow = ",i386";
+    o.gdb_i386 = v.ends_with(narrow);
+    o.gdb = static_cast<u16>(TRY(parse_number("--gdb", o.gdb_i386 ? v.substr(0, v.size() - narrow.size()) : v, 0, 65535)));
     return {};
 }
 
@@ -252,7 +254,7 @@ constexpr OptionRow rows[] = {
     {"--engine",      single, "ENGINE","auto, interp or jit: never changes what the guest sees", engine},
     {"--serial",      list,   "PORT",  "stdio (the default for the first), file:PATH, unix:PATH or none", serial},
     {"--monitor",     single, "WHERE", "the monitor on stdio or unix:PATH; Ctrl-A c reaches it from a terminal", monitor},
-    {"--gdb",         single, "PORT",  "listen for gdb on this TCP port of 127.0.0.1; 0 takes a free one", gdb},
+    {"--gdb",         single, "PORT",  "listen for gdb on this TCP port of 127.0.0.1; 0 takes a free one; PORT,i386 for 32-bit kernels", gdb},
     {"--wait-gdb",    flag,   "",      "do not start before gdb has come", wait_gdb},
     {"--device",      list,   "NAME[,key=value...]", "a further device; `vitrine devices` lists them", device},
     {"--debug-exit",  single, "PORT",  "a write of V to this I/O port ends the run with status (V << 1) | 1", debug_exit},

@@ -17,6 +17,7 @@ struct RunOptions {
     std::vector<std::string> serial; ///< stdio, file:PATH, unix:PATH, none
     std::optional<std::string> monitor;
     std::optional<u16> gdb;
+    bool gdb_i386 = false; ///< gdb is told of a 32-bit processor
     bool wait_gdb = false;
     bool no_reboot = false;
     machine::PaceMode pace = machine::PaceMode::automatic;

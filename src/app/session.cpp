@@ -4,8 +4,8 @@
 
 #include "app/marks.h"
 #include "app/state_files.h"
+#include "app/watch.h"
 #include "host/console.h"
-#include "host/descriptor.h"
 #include "machine/machine.h"
 
 #include <algorithm>
@@ -15,8 +15,6 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
-
-#include <fcntl.h>
 
 namespace vitrine::app {
 
@@ -28,17 +26,19 @@ using machine::Machine;
 
 /// The outside of one run. Destroyed after the machine, so that the terminal is given back last.
 struct Outside {
+    host::EndingSignals signals;
     std::unique_ptr<host::Console> console;
+    host::Character* monitor = nullptr;
     std::vector<std::unique_ptr<host::Character>> owned;
     machine::Streams streams;
-    host::Descriptor trace;
+    std::unique_ptr<std::FILE, int (*)(std::FILE*)> trace{nullptr, std::fclose};
 };
 
 Expected<host::Character*> open_character(const std::string& what, std::string_view option, Outside& outside) {
     if (what == "none")
         return static_cast<host::Character*>(nullptr);
     if (what == "stdio")
-        return &outside.console->serial();
+        return option == "--monitor" ? &outside.console->monitor() : &outside.console->serial();
     auto made = what.starts_with("file:") ? host::open_file(what.substr(5)) : host::open_unix(what.substr(5));
     if (!made.ok())
         return Error(std::string(option) + " " + made.error().message, made.error().status);
@@ -47,11 +47,19 @@ Expected<host::Character*> open_character(const std::string& what, std::string_v
 }
 
 Expected<> open_streams(const RunOptions& o, Outside& outside) {
-    if (std::find(o.serial.begin(), o.serial.end(), "stdio") != o.serial.end())
-        outside.console = std::make_unique<host::Console>(
-            host::Console::Options{.has_serial = true, .always_escapes = o.escapes_without_terminal});
+    const bool serial = std::find(o.serial.begin(), o.serial.end(), "stdio") != o.serial.end();
+    const bool monitor = o.monitor == "stdio";
+    // Ctrl-A c reaches the monitor from any terminal; where both were put on standard input, also from a pipe.
+    if (serial || monitor)
+        outside.console = std::make_unique<host::Console>(host::Console::Options{.has_serial = serial,
+                                                                                 .has_monitor = monitor || !o.monitor,
+                                                                                 .always_escapes = o.escapes_without_terminal || (serial && monitor)});
     for (const std::string& what : o.serial)
         outside.streams.serial.push_back(TRY(open_character(what, "--serial", outside)));
+    if (o.monitor)
+        outside.monitor = TRY(open_character(*o.monitor, "--monitor", outside));
+    else if (outside.console)
+        outside.monitor = &outside.console->monitor();
     return {};
 }
 
@@ -59,31 +67,16 @@ Expected<std::unique_ptr<Glass>> open_glass(const RunOptions& o, Outside& outsid
     auto glass = std::make_unique<Glass>();
     for (const std::string& topic : o.trace)
         glass->enable(topic);
-    int fd = 2;
     if (!o.trace_file.empty()) {
-        outside.trace = host::Descriptor(::open(o.trace_file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+        outside.trace.reset(std::fopen(o.trace_file.c_str(), "we"));
         if (!outside.trace)
             return Error("--trace-file " + o.trace_file + ": cannot be written: " + std::strerror(errno));
-        fd = outside.trace.get();
     }
     if (!o.quiet || !o.trace.empty())
-        glass->set_sink([fd](std::string_view line) {
-            const std::string text = std::string(line) + "\n";
-            (void)host::write_all(fd, {reinterpret_cast<const u8*>(text.data()), text.size()});
+        glass->set_sink([out = outside.trace ? outside.trace.get() : stderr](std::string_view line) {
+            std::fprintf(out, "%.*s\n", static_cast<int>(line.size()), line.data());
         });
     return glass;
-}
-
-/// Options whose parts are still being built are refused, never ignored.
-Expected<> refuse_missing(const RunOptions& o) {
-    const std::pair<bool, const char*> missing[] = {
-        {o.monitor.has_value(), "--monitor"},
-        {o.gdb.has_value(), "--gdb"},
-    };
-    for (const auto& [asked, name] : missing)
-        if (asked)
-            return Error(std::string(name) + " is not wired up yet");
-    return {};
 }
 
 void add_hash_lines(const RunOptions& options, Machine& m, Marks& marks) {
@@ -95,9 +88,9 @@ void add_hash_lines(const RunOptions& options, Machine& m, Marks& marks) {
 }
 
 /// Runs to the end, with everything on the way that was asked for.
-Ending go(const RunOptions& options, Machine& m, Marks& marks, u64 end_instant) {
+Ending go(const RunOptions& options, Machine& m, Watch& watch, Marks& marks, u64 end_instant) {
     for (;;) {
-        Ending ending = m.run(std::min(options.stop_at, marks.next()), std::min(options.stop_after, end_instant));
+        Ending ending = watch.run(std::min(options.stop_at, marks.next()), std::min(options.stop_after, end_instant));
         if (ending.kind != EndingKind::instructions)
             return ending;
         if (Ending early = marks.reached(m.instructions()))
@@ -113,7 +106,6 @@ Expected<RunReport> run_session(RunOptions options) {
     // An outside that goes away is told by the write that fails, with a message and a status.
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGXFSZ, SIG_IGN);
-    TRY(refuse_missing(options));
     if (options.serial.empty())
         options.serial.push_back("stdio");
     options.config.serial_ports = static_cast<unsigned>(options.serial.size());
@@ -138,8 +130,13 @@ Expected<RunReport> run_session(RunOptions options) {
     files.add_marks(options, marks);
     add_hash_lines(options, *m, marks);
 
-    report.ending = files.finish(go(options, *m, marks, files.end_instant()));
-    report.status = machine::status_of(report.ending);
+    Watch watch(*m, outside.signals, outside.console.get(), outside.monitor);
+    if (options.gdb)
+        TRY(watch.open_gdb(options));
+
+    report.ending = files.finish(go(options, *m, watch, marks, files.end_instant()));
+    report.signal = report.ending.kind == EndingKind::quit ? host::EndingSignals::caught() : 0;
+    report.status = report.signal ? 128 + report.signal : machine::status_of(report.ending);
     report.instructions = m->instructions();
     report.retired = m->retired();
     report.virtual_time = m->now();
@@ -147,6 +144,8 @@ Expected<RunReport> run_session(RunOptions options) {
     if (options.stats || options.json)
         report.hash = m->hash();
     report.counters = m->glass().counters();
+    if (outside.trace && (std::fflush(outside.trace.get()) != 0 || std::ferror(outside.trace.get())))
+        return Error("--trace-file " + options.trace_file + ": cannot be written: " + std::strerror(errno), Status::host_short);
     return report;
 }
 

@@ -4,6 +4,6 @@
 
 namespace vitrine::app {
 
-inline constexpr char version[] = VITRINE_VERSION;
+extern const char* const version;
 
 } // namespace vitrine::app

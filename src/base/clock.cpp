@@ -19,6 +19,8 @@ void Clock::fire() {
             break;
         earliest->due_ = never;
         changed();
+        if (listener_)
+            listener_(*earliest);
         earliest->action_();
     }
 }

@@ -41,6 +41,9 @@ public:
     /// All timers, in the order of their creation; for people who look.
     const std::vector<Timer*>& timers() const { return timers_; }
 
+    /// Told of every timer before it acts.
+    void set_listener(std::function<void(const Timer&)> listener) { listener_ = std::move(listener); }
+
     void set_runner(Runner* runner) { runner_ = runner; }
 
     Runner* runner() const { return runner_; }
@@ -60,6 +63,7 @@ private:
     u64 next_due_ = never;
     Runner* runner_ = nullptr;
     std::vector<Timer*> timers_; ///< in order of creation
+    std::function<void(const Timer&)> listener_;
 };
 
 /// One thing that happens at one instant. Owned by a device, which shows its due time as part of its own state.

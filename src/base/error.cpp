@@ -25,7 +25,7 @@ void bug(std::string_view condition, const char* file, int line) {
     if (auto* describe = std::exchange(describe_context, nullptr))
         std::fprintf(stderr, "vitrine: %s\n", describe(bug_context).c_str());
     std::fflush(nullptr);
-    std::_Exit(static_cast<int>(Status::bug));
+    std::quick_exit(static_cast<int>(Status::bug)); // gives the terminal back, and destroys nothing
 }
 
 } // namespace vitrine

@@ -6,8 +6,29 @@
 
 namespace vitrine::debug {
 
+void Breakpoints::remove(Kind kind, u64 linear) {
+    const auto found = code_.find(linear);
+    if (found == code_.end())
+        return;
+    found->second &= static_cast<u8>(~mask(kind));
+    if (found->second == 0)
+        code_.erase(found);
+}
+
+std::optional<Breakpoints::Kind> Breakpoints::at(u64 linear) const {
+    const auto found = code_.find(linear);
+    if (found == code_.end())
+        return std::nullopt;
+    return found->second & mask(Kind::software) ? Kind::software : Kind::hardware;
+}
+
 bool Breakpoints::unwatch(Watch kind, u64 linear, u64 length) {
-    return std::erase_if(watches_, [&](const Range& r) { return r.kind == kind && r.start == linear && r.length == length; }) != 0;
+    const auto same = [&](const Range& r) { return r.kind == kind && r.start == linear && r.length == length; };
+    const auto found = std::find_if(watches_.begin(), watches_.end(), same); // one of several that are alike
+    if (found == watches_.end())
+        return false;
+    watches_.erase(found);
+    return true;
 }
 
 void Breakpoints::clear() {
@@ -16,25 +37,22 @@ void Breakpoints::clear() {
     hit_.reset();
 }
 
-bool Breakpoints::breakpoint(Cpu& cpu, Linear rip) {
-    if (!code_.contains(rip.value))
-        return false;
-    hit_ = Hit{.cpu = &cpu, .address = rip.value};
-    return true;
+u64 Breakpoints::next_breakpoint(Linear from, u64 bytes) {
+    const auto next = code_.lower_bound(from.value);
+    return next == code_.end() ? bytes : std::min(bytes, next->first - from.value);
 }
 
 bool Breakpoints::watches(Linear page) {
-    return std::any_of(watches_.begin(), watches_.end(), [&](const Range& r) {
-        return r.start < page.value + page_size && page.value < r.start + r.length;
-    });
+    return std::any_of(watches_.begin(), watches_.end(),
+                       [&](const Range& r) { return r.overlaps(page.value, page_size); });
 }
 
-bool Breakpoints::access(Cpu& cpu, Linear at, unsigned size, bool write) {
+bool Breakpoints::access(Cpu&, Linear at, unsigned size, bool write) {
     for (const Range& r : watches_) {
-        if (r.start >= at.value + size || at.value >= r.start + r.length)
+        if (!r.overlaps(at.value, size))
             continue;
         if (r.kind == Watch::access || (r.kind == Watch::write) == write) {
-            hit_ = Hit{.cpu = &cpu, .watch = true, .kind = r.kind, .address = r.start};
+            hit_ = Hit{.kind = r.kind, .address = std::max(r.start, at.value)};
             return true;
         }
     }

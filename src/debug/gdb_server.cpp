@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The gdb stub: the connection, and the loop that lets the machine run between two stops.
+// The gdb stub: the connection, stops and resumptions.
 #include "debug/gdb_server.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstring>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -22,31 +24,32 @@ using machine::Machine;
 
 namespace {
 
-/// Instructions between two looks at the socket.
-constexpr u64 look_every = 2'000'000;
+// GDB's own numbers of signals, which are Linux's for these.
+constexpr unsigned signal_interrupt = 2, signal_trap = 5, signal_segv = 11;
 
-bool readable(int fd, int milliseconds) {
-    pollfd p{fd, POLLIN, 0};
-    return poll(&p, 1, milliseconds) > 0;
+bool readable(int fd) {
+    pollfd p{.fd = fd, .events = POLLIN, .revents = 0};
+    return ::poll(&p, 1, 0) > 0;
 }
 
 } // namespace
 
 Expected<std::unique_ptr<GdbServer>> GdbServer::listen(u16 port) {
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     address.sin_port = htons(port);
     const int yes = 1;
     socklen_t size = sizeof address;
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) < 0 ||
-        bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) < 0 || ::listen(fd, 1) < 0 ||
-        getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) < 0) {
+    if (fd < 0 || ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) < 0 ||
+        ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) < 0 || ::listen(fd, 1) < 0 ||
+        ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) < 0) {
         const std::string why = std::strerror(errno);
         if (fd >= 0)
-            close(fd);
-        return Error(fmt::format("--gdb {}: cannot listen on 127.0.0.1: {}; choose another port", port, why));
+            ::close(fd);
+        return Error(fmt::format("--gdb {}: cannot listen on 127.0.0.1: {}; choose another port, or 0 for a free one",
+                                 port, why));
     }
     return std::unique_ptr<GdbServer>(new GdbServer(fd, ntohs(address.sin_port)));
 }
@@ -55,59 +58,111 @@ GdbServer::GdbServer(int listener, u16 port) : listener_(listener), port_(port) 
 
 GdbServer::~GdbServer() {
     disconnect();
-    close(listener_);
+    ::close(listener_);
 }
 
-bool GdbServer::poll_connection(bool wait) {
-    if (connection_ >= 0)
-        return true;
-    if (!readable(listener_, wait ? -1 : 0))
-        return false;
-    connection_ = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+void GdbServer::attach(Machine& m, GdbArchitecture architecture, bool wait) {
+    machine_ = &m;
+    registers_ = gdb_registers(architecture, m.model());
+    description_ = target_description(architecture, registers_);
+    waiting_ = stopped_ = wait;
+    last_stop_ = fmt::format("T{:02x}thread:1;", signal_trap);
+}
+
+// ---- the connection -------------------------------------------------------------------------------------------------
+
+bool GdbServer::ready() const {
+    return readable(descriptor());
+}
+
+void GdbServer::accept() {
+    connection_ = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     if (connection_ < 0)
-        return false;
+        return;
     const int yes = 1;
-    setsockopt(connection_, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    ::setsockopt(connection_, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     reader_ = PacketReader{};
     acknowledge_ = true;
-    stopped_ = true; // gdb expects a stopped target
-    last_stop_ = "S05";
-    return true;
+    says_why_ = false;
+    waiting_ = false;
+    stopped_ = true; // as gdb expects it
+    cpu_ = machine_->scheduler().present();
+    last_stop_ = fmt::format("T{:02x}thread:{:x};", signal_trap, cpu_ + 1);
 }
 
 void GdbServer::disconnect() {
-    if (connection_ >= 0)
-        close(connection_);
+    if (connection_ < 0)
+        return;
+    ::close(connection_);
     connection_ = -1;
     breakpoints_.clear();
-    stopped_ = false;
-    if (machine_)
-        hook();
+    hook();
+    resume(Resume::go);
 }
 
-bool GdbServer::receive(bool wait) {
-    if (!readable(connection_, wait ? -1 : 0))
-        return true;
-    std::array<u8, 4096> buffer;
-    const ssize_t n = recv(connection_, buffer.data(), buffer.size(), 0);
-    if (n <= 0) {
-        disconnect();
+bool GdbServer::receive() {
+    if (!connected() || !readable(connection_))
         return false;
-    }
-    reader_.feed({buffer.data(), static_cast<std::size_t>(n)});
-    return true;
+    std::array<u8, 4096> buffer;
+    const ssize_t n = ::recv(connection_, buffer.data(), buffer.size(), 0);
+    if (n > 0)
+        reader_.feed({buffer.data(), static_cast<std::size_t>(n)});
+    else if (n == 0 || errno != EINTR)
+        disconnect();
+    return connected();
 }
 
-void GdbServer::send(std::string_view body) {
-    const std::string text = framed(body);
-    std::size_t done = 0;
-    while (connection_ >= 0 && done < text.size()) {
-        const ssize_t n = ::send(connection_, text.data() + done, text.size() - done, MSG_NOSIGNAL);
-        if (n <= 0)
-            return disconnect();
-        done += static_cast<std::size_t>(n);
+void GdbServer::transmit(std::string_view bytes) {
+    while (connected() && !bytes.empty()) {
+        const ssize_t n = ::send(connection_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        if (n > 0)
+            bytes.remove_prefix(static_cast<std::size_t>(n));
+        else if (errno != EINTR)
+            disconnect();
     }
 }
+
+void GdbServer::look() {
+    if (!connected() && readable(listener_))
+        accept();
+    while (receive())
+        take_packets();
+}
+
+void GdbServer::take_packets() {
+    while (connected()) {
+        const auto item = reader_.next();
+        if (!item)
+            return;
+        switch (item->kind) {
+        case PacketReader::Kind::interrupt:
+            if (!stopped_) {
+                cpu_ = machine_->scheduler().present();
+                report(fmt::format("T{:02x}thread:{:x};", signal_interrupt, cpu_ + 1));
+            }
+            continue;
+        case PacketReader::Kind::bad:
+            if (acknowledge_)
+                transmit("-");
+            continue;
+        case PacketReader::Kind::packet:
+            break;
+        }
+        if (acknowledge_)
+            transmit("+");
+        resume_ = Resume::no;
+        if (const auto reply = answer(item->body))
+            send(*reply);
+        if (item->body == "QStartNoAckMode")
+            acknowledge_ = false;
+        if (item->body.starts_with("D"))
+            return disconnect();
+        if (resume_ != Resume::no)
+            resume(resume_);
+    }
+}
+
+// ---- stops and resumptions ------------------------------------------------------------------------------------------
 
 /// Processors ask about breakpoints only while there are some.
 void GdbServer::hook() {
@@ -115,90 +170,67 @@ void GdbServer::hook() {
         machine_->cpu(i).set_hooks(breakpoints_.empty() ? nullptr : &breakpoints_);
 }
 
+void GdbServer::resume(Resume how) {
+    stopped_ = false;
+    if (over_) { // the dead do not walk
+        if (connected())
+            send(fmt::format("X{:02x}", signal_segv));
+        over_ = {};
+        return;
+    }
+    for (unsigned i = 0; i < machine_->cpus(); ++i)
+        if (machine_->cpu(i).stop_reason().kind == StopKind::debugger)
+            machine_->cpu(i).clear_stop();
+    if (how == Resume::step)
+        machine_->cpu(step_cpu_).stop_after_step(true);
+}
+
 void GdbServer::report(std::string reason) {
+    for (unsigned i = 0; i < machine_->cpus(); ++i)
+        machine_->cpu(i).stop_after_step(false);
     last_stop_ = std::move(reason);
     stopped_ = true;
-    if (connection_ >= 0)
-        send(last_stop_);
+    send(last_stop_);
 }
 
-GdbServer::Resume GdbServer::serve() {
-    while (connection_ >= 0) {
-        while (auto item = reader_.next()) {
-            if (item->kind == PacketReader::Kind::interrupt)
-                continue; // it stands still already
-            if (item->kind == PacketReader::Kind::bad) {
-                if (acknowledge_)
-                    (void)!::send(connection_, "-", 1, MSG_NOSIGNAL);
-                continue;
-            }
-            if (acknowledge_)
-                (void)!::send(connection_, "+", 1, MSG_NOSIGNAL);
-            if (const Resume r = handle(item->body); r != Resume::none)
-                return r;
-        }
-        receive(true);
+void GdbServer::stopped() {
+    for (unsigned i = 0; i < machine_->cpus(); ++i)
+        if (machine_->cpu(i).stop_reason().kind == StopKind::debugger)
+            cpu_ = i;
+    std::string why;
+    Cpu& cpu = selected();
+    if (const auto hit = breakpoints_.take_hit()) {
+        static constexpr const char* kinds[] = {"watch", "rwatch", "awatch"};
+        why = fmt::format("{}:{:x};", kinds[static_cast<unsigned>(hit->kind)], hit->address);
+    } else if (const auto kind = breakpoints_.at(cpu.linear_rip().value);
+               kind && says_why_ && cpu.linear_rip().value == cpu.rip && cpu.stop_reason().text == "breakpoint") {
+        // Where the code segment has a base, gdb's pc is not the breakpoint's address: it is told of a mere trap.
+        why = *kind == Breakpoints::Kind::software ? "swbreak:;" : "hwbreak:;";
     }
-    return Resume::go;
+    report(fmt::format("T{:02x}thread:{:x};{}", signal_trap, cpu_ + 1, why));
 }
 
-/// Runs until the chosen processor has done one instruction; others may run before, as their turns come.
-Ending GdbServer::step(Machine& m, u64 until_time) {
-    Cpu& cpu = m.cpu(step_cpu_);
-    const u64 retired = cpu.retired, rip = cpu.rip;
-    for (u64 n = 0; n < 64 * look_every; ++n) {
-        const Ending e = m.run(m.instructions() + 1, until_time);
-        if (e.kind != EndingKind::instructions || cpu.retired != retired || cpu.rip != rip)
-            return e;
+void GdbServer::ended(const Ending& ending) {
+    if (!connected())
+        return;
+    if (ending.kind == EndingKind::triple_fault && !over_) {
+        over_ = ending;
+        for (unsigned i = 0; i < machine_->cpus(); ++i)
+            if (machine_->cpu(i).stop_reason().kind == StopKind::triple_fault)
+                cpu_ = i;
+        console(ending.text + "\n");
+        return report(fmt::format("T{:02x}thread:{:x};", signal_segv, cpu_ + 1));
     }
-    return {};
+    send(fmt::format("W{:02x}", std::max(0, machine::status_of(ending)) & 0xff));
+    over_ = {};
+    disconnect();
 }
 
-Ending GdbServer::run(Machine& m, u64 until_instructions, u64 until_time, bool wait) {
-    machine_ = &m;
-    stopped_ = false;
-    if (wait)
-        poll_connection(true);
-    for (;;) {
-        poll_connection(false);
-        Resume how = Resume::go;
-        if (connection_ >= 0 && stopped_) {
-            how = serve();
-            if (how == Resume::kill)
-                return {.kind = EndingKind::quit, .text = "killed by gdb"};
-            stopped_ = false;
-            for (unsigned i = 0; i < m.cpus(); ++i)
-                if (m.cpu(i).stop_reason().kind == StopKind::debugger)
-                    m.cpu(i).clear_stop();
-        }
-        const Ending ending = how == Resume::step ? step(m, until_time)
-                                                  : m.run(std::min(until_instructions, m.instructions() + look_every), until_time);
-        if (ending.kind == EndingKind::debugger) {
-            const auto hit = breakpoints_.take_hit();
-            cpu_ = 0;
-            for (unsigned i = 0; i < m.cpus(); ++i)
-                if (hit && &m.cpu(i) == hit->cpu)
-                    cpu_ = i;
-            static constexpr const char* kinds[] = {"watch", "rwatch", "awatch"};
-            report(hit && hit->watch ? fmt::format("T05thread:{:x};{}:{:x};", cpu_ + 1, kinds[static_cast<unsigned>(hit->kind)], hit->address)
-                                     : fmt::format("T05thread:{:x};", cpu_ + 1));
-        } else if (ending.kind == EndingKind::instructions && m.instructions() < until_instructions) {
-            if (how == Resume::step) {
-                cpu_ = step_cpu_;
-                report(fmt::format("T05thread:{:x};", cpu_ + 1));
-            } else if (connection_ >= 0 && receive(false)) {
-                while (auto item = reader_.next())
-                    if (item->kind == PacketReader::Kind::interrupt)
-                        report(fmt::format("T02thread:{:x};", cpu_ + 1));
-            }
-        } else if (how == Resume::step && ending.kind == EndingKind::none) {
-            report(fmt::format("T05thread:{:x};", step_cpu_ + 1)); // halted for good
-        } else {
-            if (connection_ >= 0)
-                send(fmt::format("W{:02x}", std::max(0, machine::status_of(ending)) & 0xff));
-            machine_ = nullptr;
-            return ending;
-        }
+void GdbServer::console(std::string_view text) {
+    constexpr std::size_t piece = PacketReader::largest / 4;
+    for (; !text.empty(); text.remove_prefix(std::min(piece, text.size()))) {
+        const std::string_view part = text.substr(0, piece);
+        send("O" + to_hex({reinterpret_cast<const u8*>(part.data()), part.size()}));
     }
 }
 

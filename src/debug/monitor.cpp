@@ -1,53 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// The monitor's commands.
+// The monitor's table of commands, the reading of a line, and the commands that say how the machine goes on.
 #include "debug/monitor.h"
 
-#include "machine/dump_visitor.h"
 #include "x86/explain.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
-#include <optional>
 
 namespace vitrine::debug {
 
 namespace {
 
-constexpr u64 most_shown = 4096; ///< units of memory or instructions in one reply
-
-/// A number: decimal, 0x hexadecimal, or a register's name after a dollar sign.
-std::optional<u64> number(std::string_view text, Cpu& cpu) {
-    static constexpr std::pair<std::string_view, Gpr> names[] = {
-        {"rax", rax}, {"rcx", rcx}, {"rdx", rdx}, {"rbx", rbx}, {"rsp", rsp}, {"rbp", rbp}, {"rsi", rsi}, {"rdi", rdi},
-        {"r8", r8},   {"r9", r9},   {"r10", r10}, {"r11", r11}, {"r12", r12}, {"r13", r13}, {"r14", r14}, {"r15", r15}};
-    if (text.starts_with('$')) {
-        text.remove_prefix(1);
-        if (text == "rip")
-            return cpu.linear_rip().value;
-        if (text == "cr2")
-            return cpu.cr2;
-        if (text == "cr3")
-            return cpu.cr3;
-        for (const auto& [name, n] : names)
-            if (name == text)
-                return cpu.gpr[n];
-        return std::nullopt;
-    }
-    int base = 10;
-    if (text.starts_with("0x")) {
-        text.remove_prefix(2);
-        base = 16;
-    }
-    u64 value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
-    if (error != std::errc{} || end != text.data() + text.size() || text.empty())
-        return std::nullopt;
-    return value;
+MonitorReply wrong(std::string_view what, std::string_view right) {
+    return {fmt::format("{}: {}\n", what, right)};
 }
-
-MonitorReply wrong(std::string_view what, std::string_view right) { return {fmt::format("{}: {}\n", what, right)}; }
 
 /// How many letters must change: for "did you mean".
 unsigned distance(std::string_view a, std::string_view b) {
@@ -58,9 +26,9 @@ unsigned distance(std::string_view a, std::string_view b) {
         unsigned diagonal = row[0];
         row[0] = i;
         for (unsigned j = 1; j <= b.size(); ++j) {
-            const unsigned up = row[j];
-            row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
-            diagonal = up;
+            const unsigned change = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            row[j] = std::min({row[j] + 1, row[j - 1] + 1, change});
         }
     }
     return row[b.size()];
@@ -68,27 +36,31 @@ unsigned distance(std::string_view a, std::string_view b) {
 
 } // namespace
 
-const std::vector<Monitor::Command>& Monitor::commands() {
+std::span<const Monitor::Command> Monitor::commands() {
     // clang-format off
-    static const std::vector<Command> table{
-        {"help",      "[COMMAND]",          "what there is",                                              &Monitor::help, 0, 1},
-        {"registers", "",                   "registers of the selected processor, bits by name",          &Monitor::registers, 0, 0},
-        {"vectors",   "",                   "x87, SSE and AVX registers",                                 &Monitor::vectors, 0, 0},
-        {"cpu",       "[N]",                "selects a processor, or lists them",                         &Monitor::select_cpu, 0, 1},
-        {"x",         "ADDRESS [COUNT [1|2|4|8]]", "linear memory; $rip, $rsp ... are addresses too",     &Monitor::examine, 1, 3},
-        {"xp",        "ADDRESS [COUNT [1|2|4|8]]", "physical memory",                                     &Monitor::examine_physical, 1, 3},
-        {"code",      "[ADDRESS [COUNT]]",  "instructions at a linear address (default: the next ones)",  &Monitor::code, 0, 2},
-        {"walk",      "ADDRESS",            "the page walk of a linear address, level by level",          &Monitor::walk, 1, 1},
-        {"devices",   "",                   "names for `device`",                                         &Monitor::devices, 0, 0},
-        {"device",    "NAME",               "the state of a device or processor, registers by name",      &Monitor::device, 1, 1},
-        {"pending",   "",                   "timers that are due, and interrupts that wait",              &Monitor::pending, 0, 0},
-        {"map",       "",                   "which regions of memory and ports belong to whom",           &Monitor::map, 0, 0},
-        {"hash",      "",                   "the state's hash and those of its components",               &Monitor::hash, 0, 0},
-        {"counters",  "",                   "everything that was counted",                                &Monitor::counters, 0, 0},
-        {"trace",     "TOPIC on|off",       "tells a topic's events",                                     &Monitor::trace, 2, 2},
-        {"cont",      "",                   "lets the machine run",                                       &Monitor::go, 0, 0},
-        {"step",      "[COUNT]",            "runs that many instructions",                                &Monitor::step, 0, 1},
-        {"quit",      "",                   "ends the machine",                                           &Monitor::quit, 0, 0},
+    static constexpr Command table[] = {
+        {"help",       "[COMMAND]",          "lists the commands, or says what one does",                     &Monitor::help, 0, 1},
+        {"registers",  "",                   "the selected processor's registers, bits by name",              &Monitor::registers, 0, 0},
+        {"vectors",    "",                   "x87, XMM, YMM and ZMM registers",                               &Monitor::vectors, 0, 0},
+        {"cpu",        "[N]",                "selects a processor, or lists them",                            &Monitor::select_cpu, 0, 1},
+        {"x",          "[/FORMAT] ADDRESS",  "memory at a linear address; FORMAT as gdb's: count, x d u c s i, b h w g", &Monitor::examine, 1, 1},
+        {"xp",         "[/FORMAT] ADDRESS",  "memory at a physical address",                                  &Monitor::examine_physical, 1, 1},
+        {"disassemble","[ADDRESS [COUNT]]",  "instructions at a linear address; without one, around the next", &Monitor::disassemble, 0, 2},
+        {"walk",       "ADDRESS",            "the page walk of a linear address, level by level",             &Monitor::walk, 1, 1},
+        {"idt",        "VECTOR",             "the way of an event through the IDT, and what stands in it",    &Monitor::idt, 1, 1},
+        {"devices",    "",                   "names for `device`",                                            &Monitor::devices, 0, 0},
+        {"device",     "NAME",               "the state of a device or processor, registers by name",         &Monitor::device, 1, 1},
+        {"pending",    "",                   "timers that are due, and interrupts that wait",                 &Monitor::pending, 0, 0},
+        {"map",        "",                   "which regions of memory and ports belong to whom",              &Monitor::map, 0, 0},
+        {"hash",       "",                   "the state's hash and those of its components",                  &Monitor::hash, 0, 0},
+        {"stats",      "",                   "instructions, virtual time, and everything that was counted",   &Monitor::stats, 0, 0},
+        {"trace",      "TOPIC on|off",       "tells a topic's events, or no longer",                          &Monitor::trace, 2, 2},
+        {"explain",    "WHAT",               "an exception, MSR, CPUID leaf, topic, outcome ...",             &Monitor::explain, 1, 9},
+        {"stop",       "",                   "holds the machine",                                             &Monitor::stop, 0, 0},
+        {"continue",   "",                   "lets it run",                                                   &Monitor::go, 0, 0},
+        {"step",       "[COUNT]",            "runs that many instructions of all processors together, then holds", &Monitor::step, 0, 1},
+        {"reset",      "",                   "resets the machine, as its reset button does",                  &Monitor::reset, 0, 0},
+        {"quit",       "",                   "ends the run",                                                  &Monitor::quit, 0, 0},
     };
     // clang-format on
     return table;
@@ -105,178 +77,184 @@ MonitorReply Monitor::run(std::string_view line) {
         words.push_back(line.substr(0, end));
         line.remove_prefix(end);
     }
+    if (words.size() > 1 && words[0] == "info") // as fingers know it
+        words.erase(words.begin());
     if (words.empty())
         return {};
-    const Command* nearest = nullptr;
+    const std::size_t slash = words[0].find('/');
+    format_ = slash == std::string_view::npos ? std::string_view() : words[0].substr(slash + 1);
+    const std::string_view name = words[0].substr(0, slash);
+    if (words.size() > 1 && words[1].starts_with('/') && format_.empty()) {
+        format_ = words[1].substr(1);
+        words.erase(words.begin() + 1);
+    }
+
+    // The whole name, or as much of it as fits one command only.
+    const Command *found = nullptr, *nearest = nullptr;
+    unsigned fitting = 0;
+    const auto far = [&](const Command& c) {
+        return distance(c.name.substr(0, name.size()), name);
+    }; // it may be shortened, too
     for (const Command& c : commands()) {
-        if (c.name == words[0]) {
-            const std::size_t n = words.size() - 1;
-            if (n < c.least || n > c.most)
-                return wrong(c.name, fmt::format("usage: {} {}", c.name, c.arguments));
-            return (this->*c.function)(words);
+        if (c.name == name) {
+            found = &c;
+            fitting = 1;
+            break;
         }
-        if (!nearest || distance(c.name, words[0]) < distance(nearest->name, words[0]))
+        if (c.name.starts_with(name)) {
+            found = &c;
+            ++fitting;
+        }
+        if (!nearest || far(c) < far(*nearest))
             nearest = &c;
     }
-    return wrong(words[0], fmt::format("no such command; the nearest is `{}`, and `help` lists all", nearest->name));
+    if (fitting > 1) {
+        std::string all;
+        for (const Command& c : commands())
+            if (c.name.starts_with(name))
+                all += fmt::format(" {}", c.name);
+        return wrong(name, "may be" + all);
+    }
+    if (!found)
+        return wrong(name, fmt::format("no such command; the nearest is `{}`, and `help` lists all", nearest->name));
+    const std::size_t n = words.size() - 1;
+    if (n < found->least || n > found->most ||
+        (!format_.empty() && found->arguments.find("/FORMAT") == std::string_view::npos))
+        return wrong(found->name, fmt::format("usage: {} {}", found->name, found->arguments));
+    return (this->*found->function)(words);
+}
+
+std::optional<u64> Monitor::term(std::string_view text) {
+    static constexpr std::pair<std::string_view, Gpr> names[] = {
+        {"rax", rax}, {"rcx", rcx}, {"rdx", rdx}, {"rbx", rbx}, {"rsp", rsp}, {"rbp", rbp}, {"rsi", rsi}, {"rdi", rdi},
+        {"r8", r8},   {"r9", r9},   {"r10", r10}, {"r11", r11}, {"r12", r12}, {"r13", r13}, {"r14", r14}, {"r15", r15}};
+    if (text.starts_with('$')) {
+        text.remove_prefix(1);
+        const std::pair<std::string_view, u64> others[] = {{"rip", cpu().linear_rip().value},
+                                                           {"pc", cpu().linear_rip().value},
+                                                           {"cr2", cpu().cr2},
+                                                           {"cr3", cpu().cr3},
+                                                           {"gdtr", cpu().gdtr.base},
+                                                           {"idtr", cpu().idtr.base},
+                                                           {"fs_base", cpu().segments[fs].base},
+                                                           {"gs_base", cpu().segments[gs].base},
+                                                           {"tr", cpu().segments[tr].base},
+                                                           {"ldtr", cpu().segments[ldtr].base}};
+        for (const auto& [name, v] : others)
+            if (name == text)
+                return v;
+        for (const auto& [name, n] : names)
+            if (name == text)
+                return cpu().gpr[n];
+        return std::nullopt;
+    }
+    int base = 10;
+    if (text.starts_with("0x")) {
+        text.remove_prefix(2);
+        base = 16;
+    }
+    u64 number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
+    if (error != std::errc{} || end != text.data() + text.size() || text.empty())
+        return std::nullopt;
+    return number;
+}
+
+std::optional<u64> Monitor::value(std::string_view text) {
+    u64 sum = 0;
+    bool minus = false;
+    for (;;) {
+        const std::size_t end = std::min(text.size(), text.find_first_of("+-"));
+        const auto t = term(text.substr(0, end));
+        if (!t)
+            return std::nullopt;
+        sum = minus ? sum - *t : sum + *t;
+        if (end == text.size())
+            return sum;
+        minus = text[end] == '-';
+        text.remove_prefix(end + 1);
+    }
+}
+
+std::string Monitor::where() {
+    cpu_ = machine_.scheduler().present();
+    return fmt::format("CPU{} at {} instructions: {}", cpu_, machine_.instructions(),
+                       explain_code(cpu(), cpu().linear_rip(), 1));
 }
 
 MonitorReply Monitor::help(const Words& words) {
     MonitorReply reply;
     for (const Command& c : commands())
-        if (words.size() == 1 || words[1] == c.name)
-            reply.text += fmt::format("{:<10} {:<26} {}\n", c.name, c.arguments, c.help);
-    return reply.text.empty() ? wrong(words[1], "no such command; `help` lists all") : reply;
+        if (words.size() == 1 || c.name.starts_with(words[1]))
+            reply.text += fmt::format("{:<11} {:<18} {}\n", c.name, c.arguments, c.help);
+    if (reply.text.empty())
+        return wrong(words[1], "no such command; `help` lists all");
+    if (words.size() == 1)
+        reply.text +=
+            "Names may be shortened. Addresses are numbers, 0x..., $rip, $rsp ..., and sums of them: x/4xg $rsp+16\n";
+    return reply;
 }
-
-MonitorReply Monitor::registers(const Words&) { return {explain_registers(cpu())}; }
-
-MonitorReply Monitor::vectors(const Words&) { return {explain_vectors(cpu())}; }
 
 MonitorReply Monitor::select_cpu(const Words& words) {
     MonitorReply reply;
     if (words.size() == 1) {
+        static constexpr const char* activities[] = {"", ", halted", ", shut down", ", waiting for SIPI",
+                                                     ", halted by MWAIT"};
         for (unsigned i = 0; i < machine_.cpus(); ++i)
-            reply.text += fmt::format("{} CPU{} rip {:016x}\n", i == cpu_ ? '*' : ' ', i, machine_.cpu(i).rip);
+            reply.text += fmt::format("{} CPU{} rip {:x}{}\n", i == cpu_ ? '*' : ' ', i, machine_.cpu(i).rip,
+                                      activities[static_cast<unsigned>(machine_.cpu(i).activity)]);
         return reply;
     }
-    const auto n = number(words[1], cpu());
+    const auto n = value(words[1]);
     if (!n || *n >= machine_.cpus())
         return wrong(words[1], fmt::format("there are processors 0 to {}", machine_.cpus() - 1));
     cpu_ = static_cast<unsigned>(*n);
     return reply;
 }
 
-MonitorReply Monitor::dump(const Words& words, bool physical) {
-    const auto at = number(words[1], cpu());
-    const auto count = words.size() > 2 ? number(words[2], cpu()) : std::optional<u64>(8);
-    const auto size = words.size() > 3 ? number(words[3], cpu()) : std::optional<u64>(8);
-    if (!at)
-        return wrong(words[1], "not an address: a number, 0x and a hexadecimal number, or $register");
-    if (!count || *count > most_shown)
-        return wrong("count", fmt::format("a number up to {}", most_shown));
-    if (!size || (*size != 1 && *size != 2 && *size != 4 && *size != 8))
-        return wrong("size", "1, 2, 4 or 8");
-    MonitorReply reply;
-    const u64 per_line = 16 / *size;
-    for (u64 i = 0; i < *count; ++i) {
-        const u64 a = *at + i * *size;
-        if (i % per_line == 0)
-            reply.text += fmt::format("{}{:016x}:", i ? "\n" : "", a);
-        u64 value = 0;
-        for (u64 b = 0; b < *size; ++b) {
-            const Cpu::Mapping m = physical ? Cpu::Mapping{.present = true, .page = Physical{a + b}} : cpu().examine(Linear{a + b});
-            const u8* host = m.present ? machine_.space().host(m.page) : nullptr;
-            if (!host) {
-                reply.text += m.present ? " (a device: not read, for reading may change it)\n" : " not mapped\n";
-                return reply;
-            }
-            value |= u64{*host} << (8 * b);
-        }
-        reply.text += fmt::format(" {:0{}x}", value, 2 * *size);
-    }
-    reply.text += '\n';
-    return reply;
-}
-
-MonitorReply Monitor::examine(const Words& words) { return dump(words, false); }
-
-MonitorReply Monitor::examine_physical(const Words& words) { return dump(words, true); }
-
-MonitorReply Monitor::code(const Words& words) {
-    const auto at = words.size() > 1 ? number(words[1], cpu()) : std::optional<u64>(cpu().linear_rip().value);
-    const auto count = words.size() > 2 ? number(words[2], cpu()) : std::optional<u64>(10);
-    if (!at || !count || *count > most_shown)
-        return wrong("code", "usage: code [ADDRESS [COUNT]]");
-    return {explain_code(cpu(), Linear{*at}, static_cast<unsigned>(*count))};
-}
-
-MonitorReply Monitor::walk(const Words& words) {
-    const auto at = number(words[1], cpu());
-    return at ? MonitorReply{explain_walk(cpu(), Linear{*at})} : wrong(words[1], "not an address");
-}
-
-MonitorReply Monitor::devices(const Words&) {
-    MonitorReply reply;
-    for (const auto& [name, hash] : machine_.hashes())
-        reply.text += name + "\n";
-    return reply;
-}
-
-MonitorReply Monitor::device(const Words& words) {
-    machine::DumpVisitor v;
-    if (!machine_.show(words[1], v))
-        return wrong(words[1], "no such device; `devices` lists their names");
-    return {v.text()};
-}
-
-MonitorReply Monitor::pending(const Words&) {
-    MonitorReply reply;
-    const u64 now = machine_.now();
-    reply.text = fmt::format("virtual time {}.{:09} s\n", now / nanoseconds_per_second, now % nanoseconds_per_second);
-    for (const Timer* t : machine_.clock().timers())
-        if (t->armed())
-            reply.text += fmt::format("  {:<24} in {} ns\n", t->name(), t->due() > now ? t->due() - now : 0);
-    for (unsigned i = 0; i < machine_.cpus(); ++i) {
-        LocalApic& apic = machine_.interrupts().local_apic(i);
-        reply.text += fmt::format("  CPU{} local APIC: priority {:02x}, requested", i, apic.processor_priority());
-        for (unsigned v = 0; v < 256; ++v)
-            if (apic.is_requested(static_cast<u8>(v)))
-                reply.text += fmt::format(" {:02x}", v);
-        reply.text += ", in service";
-        for (unsigned v = 0; v < 256; ++v)
-            if (apic.is_in_service(static_cast<u8>(v)))
-                reply.text += fmt::format(" {:02x}", v);
-        reply.text += '\n';
-    }
-    return reply;
-}
-
-MonitorReply Monitor::map(const Words&) {
-    MonitorReply reply;
-    for (const auto& [title, bus] : {std::pair{"memory", &machine_.space().mmio()}, {"ports", &machine_.space().ports()}}) {
-        reply.text += fmt::format("{}\n", title);
-        for (const Region* r : bus->regions())
-            reply.text += fmt::format("  {:012x} - {:012x} {}\n", r->base, r->base + r->size - 1, r->name);
-    }
-    return reply;
-}
-
-MonitorReply Monitor::hash(const Words&) {
-    MonitorReply reply{fmt::format("{} at {} instructions\n", machine_.hash().text(), machine_.instructions())};
-    for (const auto& [name, hash] : machine_.hashes())
-        reply.text += fmt::format("  {} {}\n", hash.text(), name);
-    return reply;
-}
-
-MonitorReply Monitor::counters(const Words&) {
-    MonitorReply reply;
-    for (const auto& [name, n] : machine_.glass().counters())
-        reply.text += fmt::format("{:>14} {}\n", n, name);
-    return reply;
-}
-
 MonitorReply Monitor::trace(const Words& words) {
-    for (unsigned i = 0; i < static_cast<unsigned>(Topic::count); ++i)
-        if (name_of(static_cast<Topic>(i)) == words[1] && (words[2] == "on" || words[2] == "off")) {
-            machine_.glass().enable(static_cast<Topic>(i), words[2] == "on");
+    std::string topics;
+    for (unsigned i = 0; i < static_cast<unsigned>(Topic::count); ++i) {
+        const Topic topic = static_cast<Topic>(i);
+        if (name_of(topic) == words[1] && (words[2] == "on" || words[2] == "off")) {
+            machine_.glass().enable(topic, words[2] == "on");
             return {};
         }
-    std::string topics;
-    for (unsigned i = 0; i < static_cast<unsigned>(Topic::count); ++i)
-        topics += fmt::format(" {}", name_of(static_cast<Topic>(i)));
+        topics += fmt::format(" {}", name_of(topic));
+    }
     return wrong("trace", "usage: trace TOPIC on|off; topics are" + topics);
 }
 
-MonitorReply Monitor::go(const Words&) { return {.text = {}, .action = MonitorAction::go}; }
+MonitorReply Monitor::explain(const Words& words) {
+    if (!explain_)
+        return wrong("explain", "there is nobody here to explain");
+    std::string what(words[1]);
+    for (std::size_t i = 2; i < words.size(); ++i)
+        what += " " + std::string(words[i]);
+    return {explain_(what)};
+}
+
+MonitorReply Monitor::stop(const Words&) {
+    return {.text = where(), .action = MonitorAction::stop};
+}
+
+MonitorReply Monitor::go(const Words&) {
+    return {.text = {}, .action = MonitorAction::go};
+}
 
 MonitorReply Monitor::step(const Words& words) {
-    const auto n = words.size() > 1 ? number(words[1], cpu()) : std::optional<u64>(1);
+    const auto n = words.size() > 1 ? value(words[1]) : std::optional<u64>(1);
     if (!n || *n == 0)
         return wrong("step", "usage: step [COUNT], COUNT at least 1");
     return {.text = {}, .action = MonitorAction::step, .steps = *n};
 }
 
-MonitorReply Monitor::quit(const Words&) { return {.text = {}, .action = MonitorAction::quit}; }
+MonitorReply Monitor::reset(const Words&) {
+    return {.text = {}, .action = MonitorAction::reset};
+}
+
+MonitorReply Monitor::quit(const Words&) {
+    return {.text = {}, .action = MonitorAction::quit};
+}
 
 } // namespace vitrine::debug

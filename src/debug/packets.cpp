@@ -20,7 +20,9 @@ int digit(char c) {
 
 } // namespace
 
-void PacketReader::feed(std::span<const u8> bytes) { pending_.append(bytes.begin(), bytes.end()); }
+void PacketReader::feed(std::span<const u8> bytes) {
+    pending_.append(bytes.begin(), bytes.end());
+}
 
 std::optional<PacketReader::Item> PacketReader::next() {
     while (!pending_.empty()) {

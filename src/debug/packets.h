@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The framing of GDB's remote serial protocol: packets with checksums, acknowledgements, and the interrupt byte (GDB manual, Overview of the protocol).
+// The framing of GDB's remote serial protocol (GDB manual, Overview of the protocol).
 #pragma once
 
 #include "words/integers.h"
@@ -11,7 +11,8 @@
 
 namespace vitrine::debug {
 
-/// Cuts a stream of bytes from gdb into packets. Anything else than well-formed packets is refused or skipped, never kept.
+/// Cuts a stream of bytes from gdb into packets. Anything else than well-formed packets is refused or skipped, never
+/// kept.
 class PacketReader {
 public:
     static constexpr std::size_t largest = 16384; ///< longest packet taken; told to gdb as PacketSize

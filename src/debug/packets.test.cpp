@@ -11,7 +11,9 @@ using namespace vitrine::debug;
 
 namespace {
 
-void feed(PacketReader& r, std::string_view text) { r.feed({reinterpret_cast<const u8*>(text.data()), text.size()}); }
+void feed(PacketReader& r, std::string_view text) {
+    r.feed({reinterpret_cast<const u8*>(text.data()), text.size()});
+}
 
 } // namespace
 

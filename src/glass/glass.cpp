@@ -50,10 +50,11 @@ u64& Glass::counter(std::string_view name) {
 void Glass::say(Topic topic, std::string_view event, std::initializer_list<Detail> details) {
     if (!sink_)
         return;
-    const u64 t = now_ ? now_() : 0;
+    const Place p = place_ ? place_() : Place{};
     fmt::memory_buffer line;
     auto out = std::back_inserter(line);
-    fmt::format_to(out, "[{:5}.{:09}] {} {}", t / 1'000'000'000, t % 1'000'000'000, name_of(topic), event);
+    fmt::format_to(out, "[{:5}.{:09} {} CPU{}] {} {}", p.time / 1'000'000'000, p.time % 1'000'000'000, p.instructions, p.cpu,
+                   name_of(topic), event);
     for (const Detail& d : details) {
         if (d.text.data())
             fmt::format_to(out, " {}={}", d.name, d.text);

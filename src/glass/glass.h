@@ -29,6 +29,13 @@ struct Detail {
     Detail(std::string_view n, std::string_view t) : name(n), text(t) {}
 };
 
+/// When and where something happens, printed before each line.
+struct Place {
+    u64 time = 0;         ///< virtual nanoseconds
+    u64 instructions = 0; ///< executed by all processors together
+    unsigned cpu = 0;     ///< the one that runs, or ran last
+};
+
 /// The glass of one machine. Telling never changes what the machine does.
 class Glass {
 public:
@@ -59,8 +66,7 @@ public:
     /// Where lines go. Without a sink nothing is printed; counters still count.
     void set_sink(Sink sink) { sink_ = std::move(sink); }
 
-    /// Virtual nanoseconds printed before each line.
-    void set_clock(std::function<u64()> now) { now_ = std::move(now); }
+    void set_place(std::function<Place()> place) { place_ = std::move(place); }
 
     /// How many of each odd event are shown.
     static constexpr u64 shown_odd = 3;
@@ -70,7 +76,7 @@ private:
 
     u64 enabled_ = 0;
     Sink sink_;
-    std::function<u64()> now_;
+    std::function<Place()> place_;
     std::map<std::string, u64, std::less<>> counters_;
 };
 

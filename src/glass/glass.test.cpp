@@ -10,14 +10,14 @@ TEST(Glass, TellsOnlyWhatIsOn) {
     Glass glass;
     std::vector<std::string> lines;
     glass.set_sink([&](std::string_view l) { lines.emplace_back(l); });
-    glass.set_clock([] { return 1'500'000'000ull; });
+    glass.set_place([] { return Place{.time = 1'500'000'000, .instructions = 42, .cpu = 3}; });
     glass.tell(Topic::pci, "bar", {{"address", 0xfe000000ull}});
     EXPECT_TRUE(lines.empty());
     EXPECT_TRUE(glass.enable("pci"));
     EXPECT_FALSE(glass.enable("pcie"));
     glass.tell(Topic::pci, "bar", {{"address", 0xfe000000ull}, {"name", "nvme"}});
     ASSERT_EQ(lines.size(), 1u);
-    EXPECT_EQ(lines[0], "[    1.500000000] pci bar address=fe000000 name=nvme");
+    EXPECT_EQ(lines[0], "[    1.500000000 42 CPU3] pci bar address=fe000000 name=nvme");
 }
 
 TEST(Glass, OddEventsAreCountedAndTheFirstShown) {

@@ -12,8 +12,8 @@
 
 namespace vitrine::host {
 
-/// What a person asked for with the escape key.
-enum class Wish : u8 { none, quit, monitor };
+/// What a person asks of the machine as a whole: with the escape key, at the monitor, with a signal, through a debugger.
+enum class Wish : u8 { none, quit, monitor, debugger };
 
 class Character : public ByteOutput {
 public:

@@ -17,7 +17,9 @@ namespace {
 volatile std::sig_atomic_t raw_fd = -1;
 termios saved, raw;
 
-constexpr std::array ending{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGABRT, SIGXCPU, SIGXFSZ};
+// The last four are crashes. The engines take those of their own code first and pass the others on to whoever was there before.
+constexpr std::array ending{SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGPIPE, SIGABRT,
+                            SIGXCPU, SIGXFSZ, SIGSEGV, SIGBUS,  SIGILL,  SIGFPE};
 
 void end(int signal) {
     RawTerminal::restore_now();
@@ -47,7 +49,7 @@ RawTerminal::RawTerminal(int fd) {
     raw.c_cc[VMIN] = 1;
     raw.c_cc[VTIME] = 0;
 
-    // Only what the process was not told to ignore. SIGSEGV and its kin belong to the engines.
+    // Only what the process was not told to ignore, and nobody else has taken.
     struct sigaction action {
     }, before{};
 
@@ -58,6 +60,7 @@ RawTerminal::RawTerminal(int fd) {
     action.sa_handler = suspend;
     ::sigaction(SIGTSTP, &action, nullptr);
     std::atexit(restore_now);
+    std::at_quick_exit(restore_now);
 
     if (::tcsetattr(fd, TCSADRAIN, &raw) != 0)
         return;

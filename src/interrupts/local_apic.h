@@ -97,6 +97,7 @@ private:
 
     u32 logical_id() const;
     u32 read_register(u16 offset);
+    u64 told(u16 offset, u64 value); ///< to the glass, as read
     void write_register(u16 offset, u32 value);
     void write_lvt(u16 offset, u32 value);
     void write_spurious(u32 value);

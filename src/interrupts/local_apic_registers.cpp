@@ -65,6 +65,7 @@ u32 LocalApic::read_register(u16 offset) {
 }
 
 void LocalApic::write_register(u16 offset, u32 value) {
+    glass_.tell(Topic::interrupts, "apic.write", {{"cpu", options_.processor}, {"offset", offset}, {"value", value}});
     if (lvt_index(offset) >= 0)
         return write_lvt(offset, value);
     switch (offset) {
@@ -169,6 +170,11 @@ void LocalApic::send_ipi(u64 command) {
     bus_.ipi(options_.processor, m, shorthand); // IPIs are edges whatever the trigger mode says
 }
 
+u64 LocalApic::told(u16 offset, u64 value) {
+    glass_.tell(Topic::interrupts, "apic.read", {{"cpu", options_.processor}, {"offset", offset}, {"value", value}});
+    return value;
+}
+
 void LocalApic::access(Access& a) {
     const auto offset = static_cast<u16>(a.offset & 0xff0);
     const unsigned within = a.offset & 0xf;
@@ -185,7 +191,7 @@ void LocalApic::access(Access& a) {
         return error(esr.illegal_register.mask());
     if (!a.write) {
         if (vectors || row->xapic_read)
-            a.answer(read_register(offset), offset);
+            a.answer(told(offset, read_register(offset)), offset);
         else
             glass_.odd(Topic::interrupts, "apic.read-of-write-only", {{"cpu", options_.processor}, {"offset", offset}});
         return;
@@ -214,7 +220,7 @@ bool LocalApic::read_msr(u32 msr, u64& value) {
     const RegisterRow* row = find(offset);
     if (!is_vector_word(offset) && (!row || !row->x2apic_read))
         return false;
-    value = offset == interrupt_command ? icr_ : read_register(offset);
+    value = told(offset, offset == interrupt_command ? icr_ : read_register(offset));
     return true;
 }
 

@@ -65,7 +65,8 @@ private:
 Machine::Machine(MachineConfig config, std::unique_ptr<Glass> glass, std::unique_ptr<Space> space, CpuModel model)
     : config_(std::move(config)), glass_(std::move(glass)), space_(std::move(space)), model_(std::move(model)),
       scheduler_(clock_), memory_hash_(*space_) {
-    glass_->set_clock([this] { return clock_.now(); });
+    glass_->set_place([this] { return Place{clock_.now(), scheduler_.instructions(), scheduler_.present()}; });
+    clock_.set_listener([this](const Timer& t) { glass_->tell(Topic::machine, "timer", {{"name", t.name()}}); });
     Interrupts::Options options;
     options.apic_ids.clear();
     for (unsigned n = 0; n < config_.cpus; ++n)
@@ -206,6 +207,8 @@ Ending Machine::at_border(u64 until_instructions, u64 until_time) {
         return {EndingKind::quit, 0, {}};
     case host::Wish::monitor:
         return {EndingKind::monitor, 0, {}};
+    case host::Wish::debugger:
+        return {EndingKind::debugger, 0, {}};
     case host::Wish::none:
         break;
     }
@@ -337,6 +340,13 @@ void Machine::state(Visitor& v) {
         visit(n, v);
         v.end();
     }
+}
+
+std::vector<std::string> Machine::component_names() const {
+    std::vector<std::string> names;
+    for (unsigned n = 0; n < components(); ++n)
+        names.push_back(component_name(n));
+    return names;
 }
 
 bool Machine::show(std::string_view component, Visitor& v) {

@@ -66,6 +66,9 @@ public:
     /// Component by component, for finding where two machines differ.
     std::vector<std::pair<std::string, Hash128>> hashes();
 
+    /// The names of all components, as hashes() gives them (but for memory) and show() takes them.
+    std::vector<std::string> component_names() const;
+
     /// Visits one component, found by the name that hashes() gives. False: there is none.
     bool show(std::string_view component, Visitor& v);
 

@@ -56,6 +56,9 @@ void Bus::access(u64 address, Access& access) {
         access.value = 0;
     region->device->access(*region, access);
     access.value &= low_mask(8 * access.size);
+    if (glass_.on(Topic::memory)) [[unlikely]]
+        glass_.tell(Topic::memory, name_ + (access.write ? ".write" : ".read"),
+                    {{"address", address}, {"size", access.size}, {"value", access.value}, {"region", region->name}});
 }
 
 void Bus::reject(std::string_view why, u64 address, Access& access) {

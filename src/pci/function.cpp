@@ -121,6 +121,7 @@ u32 Function::config_read(unsigned offset, unsigned size) {
     // Interrupt status shows the device's wish, whatever gates it.
     if (offset <= status_offset && status_offset < offset + size && intx_)
         value |= static_cast<u32>(status.interrupt_status.mask()) << (8 * (status_offset - offset));
+    platform_.glass.tell(Topic::pci, "config-read", {{"function", name_}, {"offset", offset}, {"size", size}, {"value", value}});
     return value;
 }
 

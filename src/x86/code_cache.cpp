@@ -172,6 +172,7 @@ void CodeCache::invalidate(u64 page, CodePage& code, u64 from, u64 to) {
 Block* CodeCache::build_uncached(const CodeMode& mode, const u8* bytes, unsigned size) {
     make_room();
     uncached_ = std::make_unique<Block>();
+    uncached_->start = Physical{~0ull};
     Instruction insn;
     u16 flags = 0;
     bool truncated = false;

@@ -52,6 +52,7 @@ Faultable<> write_cr0(Cpu& cpu, u64 value) {
     // PDPTEs are loaded when PAE paging begins, and when CD or NW change under it.
     if ((value & pg) && (cpu.cr4 & cr4::pae) && !(new_efer & efer::lma) && (changed & (pg | cd | nw)))
         TRY(load_pdptes(cpu, cpu.cr3));
+    cpu.glass().tell(Topic::cpu, "cr0", {{"from", cpu.cr0}, {"to", value}});
     cpu.cr0 = value;
     cpu.efer = new_efer;
     if (changed & pe) {
@@ -77,6 +78,7 @@ Faultable<> write_cr3(Cpu& cpu, u64 value) {
     }
     if (pae_paging(cpu))
         TRY(load_pdptes(cpu, value));
+    cpu.glass().tell(Topic::cpu, "cr3", {{"from", cpu.cr3}, {"to", value}});
     cpu.cr3 = value;
     cpu.paging_changed();
     if (!keep)
@@ -97,6 +99,7 @@ Faultable<> write_cr4(Cpu& cpu, u64 value) {
     if ((cpu.cr0 & cr0::pg) && !cpu.long_mode() && (value & pae) && (changed & paging))
         TRY(load_pdptes(cpu, cpu.cr3));
     const u64 before = cpu.cr4;
+    cpu.glass().tell(Topic::cpu, "cr4", {{"from", before}, {"to", value}});
     cpu.cr4 = value;
     cpu.mode_changed();
     if ((changed & (pge | pae | pse)) || (changed & before & pcide) || (changed & value & smep))

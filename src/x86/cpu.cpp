@@ -11,6 +11,19 @@
 
 namespace vitrine {
 
+namespace {
+
+/// As the manual names the modes of operation.
+std::string_view name_of(const CodeMode& m) {
+    if (m.long_mode)
+        return m.bits == 64 ? "64-bit" : m.bits == 32 ? "32-bit compatibility" : "16-bit compatibility";
+    if (m.protected_)
+        return m.bits == 32 ? "32-bit protected" : "16-bit protected";
+    return "real or virtual-8086";
+}
+
+} // namespace
+
 Cpu::Cpu(const CpuWiring& wiring)
     : index_(wiring.index), cpu_count_(wiring.cpu_count), space_(wiring.space), clock_(wiring.clock), glass_(wiring.glass),
       code_(wiring.code), model_(wiring.model), no_table_(std::make_unique<TlbTable>()) {
@@ -68,6 +81,7 @@ void Cpu::reset(Reset kind) {
     }
     reset_msrs(msr, model_, kind);
     stop_ = {};
+    cut_left_ = 0;
     fault_history_.clear();
     boundary_ = Boundary::fresh;
     tlb_.flush_all();
@@ -91,6 +105,7 @@ void Cpu::mode_changed() {
     const Segment& code = segments[cs];
     const bool lma = efer & efer::lma;
     CodeMode& m = code_mode_;
+    const CodeMode before = m;
     m.long_mode = lma;
     m.protected_ = (cr0 & cr0::pe) && !v86();
     m.bits = lma && rights::l(code.rights) ? 64 : rights::db(code.rights) ? 32 : 16;
@@ -101,6 +116,8 @@ void Cpu::mode_changed() {
     m.osxsave = cr4 & cr4::osxsave;
     m.xcr0 = static_cast<u8>(((xcr0 & 6) == 6) | ((xcr0 & 0xe6) == 0xe6) << 1);
     mode_key_ = m.key();
+    if (glass_.on(Topic::cpu) && (m.bits != before.bits || m.protected_ != before.protected_ || m.long_mode != before.long_mode)) [[unlikely]]
+        glass_.tell(Topic::cpu, "mode", {{"is", name_of(m)}, {"was", name_of(before)}, {"rip", rip}});
     rip_mask_ = m.bits == 64 ? ~0ull : 0xffff'ffff;
     canonical_shift_ = m.bits != 64 ? 0 : cr4 & cr4::la57 ? 7 : 16;
     for (unsigned i = 0; i < segment_count; ++i)
@@ -161,23 +178,32 @@ RunEnd Cpu::run(u64 budget, u64& used) {
         if (slice_used_ >= slice_budget_ || cut_)
             return finish(RunEnd::budget, used);
         code_.collect();
-        const Faultable<Block*> fetched = fetch();
+        const Faultable<Block*> fetched = cut_left_ ? cut_block() : fetch();
         if (!fetched.ok()) {
             ++slice_used_;
             deliver(pending);
             continue;
         }
         Block* block = fetched.value();
+        u64 most = slice_budget_ - slice_used_;
+        if (hooks_ || step_stop_) [[unlikely]] {
+            most = std::min(most, before_breakpoint(*block));
+            if (most == 0)
+                continue;
+        }
         if (stepping_) {
             step(*block);
-            code_.executing(nullptr);
-            continue;
+        } else if (hooks_ || step_stop_) {
+            (void)execute(*block, most);
+        } else {
+            do {
+                const Outcome outcome = execute(*block, slice_budget_ - slice_used_);
+                block = known_block(block->followers[outcome == Outcome::branch]);
+            } while (block && !attention_ && !cut_ && !cut_left_ && slice_used_ < slice_budget_);
         }
-        do {
-            const Outcome outcome = execute(*block, slice_budget_ - slice_used_);
-            block = known_block(block->followers[outcome == Outcome::branch]);
-        } while (block && !attention_ && !cut_ && slice_used_ < slice_budget_);
         code_.executing(nullptr);
+        if (watch_hit_ || step_stop_) [[unlikely]]
+            stop_for_debugger();
     }
 }
 
@@ -187,7 +213,9 @@ Outcome Cpu::execute(Block& block, u64 count) {
     const u64 here = rip;
     gpr[block_register] = here;
     block_first_ = current_ = insn;
-    run_end_ = insn + std::min<u64>(count, block.instructions.size());
+    const u64 whole = cut_left_ ? std::min<u64>(cut_left_, block.instructions.size()) : block.instructions.size();
+    cut_left_ = 0;
+    run_end_ = insn + std::min(count, whole);
     code_.executing(&block);
     Outcome outcome = Outcome::next;
     for (;;) {
@@ -211,8 +239,17 @@ Outcome Cpu::execute(Block& block, u64 count) {
         return outcome;
     }
     rip = here + insn->offset;
+    const auto cut = [&](u64 done, unsigned offset) {
+        cut_left_ = static_cast<u16>(whole - done);
+        cut_at_ = block.start + offset;
+        cut_rip_ = rip;
+    };
     switch (outcome) {
     case Outcome::next:
+        rip = mask_rip(rip + insn->length);
+        if (before + 1 < whole)
+            cut(before + 1, insn->offset + insn->length);
+        break;
     case Outcome::end: rip = mask_rip(rip + insn->length); break;
     case Outcome::branch:
     case Outcome::exited: break;
@@ -225,6 +262,8 @@ Outcome Cpu::execute(Block& block, u64 count) {
         // Events between iterations save RF = 1, so that a code breakpoint on the instruction does not come again.
         flags |= rflags::rf;
         attention_ = true;
+        if (block.start.value != ~0ull)
+            cut(before, insn->offset);
         break;
     case Outcome::stop:
         --retired;
@@ -258,9 +297,52 @@ void Cpu::step(Block& block) {
     no_single_step_ = false;
     if ((completed || outcome == Outcome::repeat) && intercepted(Intercept::monitor_trap)) [[unlikely]]
         mtf_due = true;
-    if (std::exchange(watch_hit_, false))
-        (void)stop(StopKind::debugger, "watchpoint");
     events_changed();
+}
+
+/// Decoded anew when the code was written since.
+Faultable<Block*> Cpu::cut_block() {
+    const u16 left = std::exchange(cut_left_, u16{0});
+    if (rip != cut_rip_)
+        return fetch();
+    const u8* bytes = space_.host(cut_at_);
+    Block* block = code_.find(bytes, mode_key_);
+    bool needs_tail = false;
+    if (!block)
+        block = code_.build(cut_at_, code_mode_, bytes, static_cast<unsigned>(page_size - cut_at_.page_offset()), nullptr, {}, needs_tail);
+    if (!block)
+        return fetch(); // what was written there reaches into the next page
+    cut_left_ = left;
+    return block;
+}
+
+// ---- for a debugger -------------------------------------------------------------------------------------------------
+
+u64 Cpu::before_breakpoint(const Block& block) {
+    const Linear here = linear_rip();
+    u64 count = step_stop_ ? 1 : block.instructions.size();
+    if (hooks_) {
+        u64 next = hooks_->next_breakpoint(here, block.bytes);
+        if (next == 0 && passed_ != here.value) {
+            passed_ = here.value;
+            (void)stop(StopKind::debugger, "breakpoint");
+            return 0;
+        }
+        if (next == 0)
+            next = hooks_->next_breakpoint(here + 1, block.bytes - 1u) + 1;
+        for (u64 i = 1; i < count; ++i)
+            if (block.instructions[i].offset >= next)
+                count = i;
+    }
+    passed_ = ~0ull;
+    return count;
+}
+
+void Cpu::stop_for_debugger() {
+    const bool watch = std::exchange(watch_hit_, false);
+    step_stop_ = false;
+    if (stop_.kind == StopKind::none)
+        (void)stop(StopKind::debugger, watch ? "watchpoint" : "step");
 }
 
 /// Where the code at rip lies in host memory, if the TLB says that it may run; null: fetch_slow() finds out.
@@ -379,6 +461,17 @@ void Cpu::state(Visitor& v) {
     if (v.loading()) {
         drop_x87();
         mode_changed();
+    }
+    if (!v.loading() && cut_left_ == 0) {
+        cut_rip_ = 0;
+        cut_at_ = Physical{};
+    }
+    v.field("cut rip", cut_rip_);
+    v.field("cut at", cut_at_);
+    v.field("cut left", cut_left_);
+    if (v.loading() && cut_left_ != 0 && (cut_left_ > CodeCache::max_instructions || !space_.host(cut_at_))) {
+        cut_left_ = 0;
+        v.refuse("a processor is in the middle of a block that lies nowhere");
     }
     v.begin("tlb");
     tlb_.state(v);

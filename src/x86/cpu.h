@@ -82,17 +82,17 @@ public:
     /// Runs at most `budget` virtual nanoseconds (at least one instruction). `used` gets what it took.
     RunEnd run(u64 budget, u64& used);
     const StopReason& stop_reason() const { return stop_; }
-    /// After a stop for the debugger: go on. The instruction at rip is not asked about again.
-    void clear_stop() {
-        stop_ = {};
-        step_over_ = true;
-    }
+    /// After a stop for the debugger: go on. The breakpoint that it stopped at does not stop it again.
+    void clear_stop() { stop_ = {}; }
     /// Sets or (null) removes a debugger's hooks; call it again when its set of watchpoints changes.
     void set_hooks(DebugHooks* hooks) {
         hooks_ = hooks;
         tlb_.drop_tags();
-        attention_ = true;
     }
+    /// A debugger's single step: stop after the next instruction, or before the first one of a handler that is called instead.
+    void stop_after_step(bool on) { step_stop_ = on; }
+    /// Somebody else than the processor itself changed rip: what was fetched before is no longer meant.
+    void redirected() { cut_left_ = 0; }
     /// True when an event would wake a halted processor now.
     bool wakes() const;
 
@@ -105,10 +105,13 @@ public:
 
     // Runner
     u64 elapsed() const override { return slice_used_ + static_cast<u64>(current_ - block_first_) + extra_; }
-    void interrupt_slice() override { run_end_ = current_ + 1; cut_ = true; }
+    void interrupt_slice() override { leave_block(); cut_ = true; }
 
-    /// The running block's code changed: leave it after the present instruction.
-    void leave_block() { run_end_ = current_ + 1; }
+    /// Leave the running block after the present instruction: its code changed, or there is something to look at.
+    void leave_block() {
+        if (current_)
+            run_end_ = current_ + 1;
+    }
 
     /// Virtual nanoseconds that this slice may still take; REP handlers do at most this many iterations.
     u64 budget_left() const { const u64 e = elapsed(); return e < slice_budget_ ? slice_budget_ - e : 0; }
@@ -363,6 +366,9 @@ private:
     Faultable<Block*> fetch(); ///< the block at rip
     const u8* code_at_rip() const;
     Block* known_block(Block*& guess);
+    Faultable<Block*> cut_block(); ///< what is left of the block that was cut
+    u64 before_breakpoint(const Block& block); ///< how many of its instructions may run; 0: stopped
+    void stop_for_debugger();
     Faultable<Block*> fetch_slow(Linear linear);
     Faultable<> deliver_once(const Event& event);
     RunEnd finish(RunEnd why, u64& used);
@@ -397,7 +403,14 @@ private:
     bool yield_ = false, cut_ = false;
     StopReason stop_;
     DebugHooks* hooks_ = nullptr;
-    bool step_over_ = false, watch_hit_ = false;
+    bool step_stop_ = false, watch_hit_ = false;
+    u64 passed_ = ~0ull; ///< linear address of the breakpoint stopped at last, as long as no instruction has run since
+
+    // A block that was left between two instructions without a branch or an event (its slice was used up, its code was written) goes
+    // on without a new fetch: where slices end leaves no trace in the TLB. State.
+    u64 cut_rip_ = 0;
+    Physical cut_at_{};
+    u16 cut_left_ = 0; ///< instructions of the block that are left; 0: the next instruction is fetched
     std::string fault_history_; ///< for the triple fault's report
 
     // The running slice; none of it is state: slices end at instruction boundaries.

@@ -11,8 +11,9 @@ class Cpu;
 class DebugHooks {
 public:
     virtual ~DebugHooks() = default;
-    /// Asked before each instruction while the hooks are set. True: stop before it.
-    virtual bool breakpoint(Cpu& cpu, Linear rip) = 0;
+    /// Asked before each block while the hooks are set: how far behind `from` the first breakpoint lies; `bytes` or more if it is not
+    /// among them. The processor stops before an instruction that begins there.
+    virtual u64 next_breakpoint(Linear from, u64 bytes) = 0;
     /// True when some watchpoint lies in the linear page: its accesses then go the slow way.
     virtual bool watches(Linear page) = 0;
     /// An access to a watched page is done. True: stop after the instruction.

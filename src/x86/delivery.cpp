@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Events on their way to a handler: exits to a monitor, double faults, shutdown (SDM volume 3, Interrupt and Exception Handling).
 #include "x86/cpu.h"
+#include "x86/explain.h"
+#include "x86/vectors.h"
 
 #include <fmt/format.h>
-
-#include <iterator>
 
 namespace vitrine {
 
 namespace {
-
-constexpr const char* vector_names[] = {"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "coprocessor segment overrun", "#TS",
-                                        "#NP", "#SS", "#GP", "#PF", "15",  "#MF", "#AC", "#MC", "#XM", "#VE", "#CP"};
 
 enum class Class : u8 { benign, contributory, page_fault };
 
@@ -39,10 +36,11 @@ bool doubles(const Event& first, const Event& second) {
 
 std::string describe(const Event& e) {
     const unsigned v = static_cast<unsigned>(e.vector);
-    std::string text = e.kind == EventKind::external_interrupt ? fmt::format("interrupt {:02x}h", v)
+    const VectorRow* row = find_vector(static_cast<u8>(v));
+    std::string text = e.kind == EventKind::external_interrupt  ? fmt::format("interrupt {:02x}h", v)
                        : e.kind == EventKind::software_interrupt ? fmt::format("INT {:02x}h", v)
-                       : v < std::size(vector_names)           ? std::string(vector_names[v])
-                                                               : fmt::format("exception {}", v);
+                       : row                                     ? std::string(row->mnemonic)
+                                                                 : fmt::format("exception {}", v);
     if (e.has_error)
         text += fmt::format("({:04x})", e.error);
     if (e.vector == Vector::pf && e.kind == EventKind::hardware_exception)
@@ -82,6 +80,7 @@ void side_effects(Cpu& cpu, const Event& e) {
 
 void Cpu::deliver(Event event) {
     fault_history_.clear();
+    cut_left_ = 0;
     Event outer; // whose delivery raised `event`
     bool nested = false;
     for (;;) {
@@ -91,13 +90,15 @@ void Cpu::deliver(Event event) {
             return;
         activity = Activity::active;
         side_effects(*this, event);
-        glass_.tell(Topic::cpu, "event",
-                    {{"cpu", index_}, {"vector", static_cast<u64>(event.vector)}, {"error", event.error}, {"cr2", event.cr2}, {"rip", rip}});
+        if (glass_.on(Topic::cpu)) [[unlikely]]
+            glass_.tell(Topic::cpu, "event", {{"what", describe(event)}, {"cs", segments[cs].selector}, {"rip", rip}});
         if (deliver_once(event).ok()) {
             // Shadows cover the one instruction that the event has now come before or been caused by.
             sti_shadow = mov_ss_shadow = false;
             mtf_due |= intercepted(Intercept::monitor_trap);
             events_changed();
+            if (step_stop_ || watch_hit_) [[unlikely]]
+                stop_for_debugger();
             return;
         }
         if (pending.kind == EventKind::exit) {
@@ -106,15 +107,20 @@ void Cpu::deliver(Event event) {
             event = pending;
             continue;
         }
-        fault_history_ += fmt::format("  {}, cs:rip {:04x}:{:016x}\n", describe(event), segments[cs].selector, rip);
-        if (event.vector == Vector::df && event.kind == EventKind::hardware_exception)
+        fault_history_ += fmt::format("  {}\n{}", describe(event), explain_delivery(*this, static_cast<u8>(event.vector)));
+        const bool third = event.vector == Vector::df && event.kind == EventKind::hardware_exception;
+        // SDM, Interrupt 14: CR2 is overwritten even if the page fault results in a double fault or occurs while one is delivered.
+        if (pending.vector == Vector::pf && (third || doubles(event, pending)))
+            cr2 = pending.cr2;
+        if (third)
             return shutdown(pending);
         outer = event;
         nested = true;
         if (doubles(event, pending)) {
-            fault_history_ += fmt::format("  {} while that was being delivered\n", describe(pending));
+            fault_history_ += fmt::format("  {} while that was being delivered: together a double fault\n", describe(pending));
             event = {.vector = Vector::df, .has_error = true, .error = 0};
         } else {
+            fault_history_ += "  could not be delivered; what its delivery raised comes in its place:\n";
             event = pending;
         }
     }
@@ -125,29 +131,15 @@ void Cpu::shutdown(const Event& event) {
     if (intercepted(Intercept::triple_fault) && interceptor->boundary(*this, Intercept::triple_fault, 0))
         return;
     activity = Activity::shutdown;
-    std::string text = fmt::format("triple fault on processor {}\n{}  {} while that was being delivered\n", index_, fault_history_,
-                                   describe(event));
-    static constexpr const char* names[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-                                            "r8 ", "r9 ", "r10", "r11", "r12", "r13", "r14", "r15"};
-    for (unsigned i = 0; i < 16; ++i)
-        text += fmt::format("  {} {:016x}{}", names[i], gpr[i], i % 4 == 3 ? "\n" : "");
-    text += fmt::format("  rip {:016x}  rflags {:08x}  cr0 {:08x}  cr2 {:016x}  cr3 {:016x}  cr4 {:08x}  efer {:03x}  cpl {}\n", rip,
-                        rflags(), cr0, cr2, cr3, cr4, efer, cpl);
-    static constexpr const char* segment_names[] = {"es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"};
-    for (unsigned i = 0; i < segment_count; ++i)
-        text += fmt::format("  {:4} {:04x} base {:016x} limit {:08x} rights {:05x}\n", segment_names[i], segments[i].selector,
-                            segments[i].base, segments[i].limit, segments[i].rights);
-    text += fmt::format("  gdtr base {:016x} limit {:04x}   idtr base {:016x} limit {:04x}\n", gdtr.base, gdtr.limit, idtr.base, idtr.limit);
-    u8 bytes[ZYDIS_MAX_INSTRUCTION_LENGTH]{};
-    unsigned n = 0;
-    const u64 linear = mode64() ? rip : (segments[cs].base + rip) & 0xffff'ffff;
-    for (; n < sizeof bytes; ++n) {
-        const Mapping m = examine(Linear{linear + n});
-        if (!m.present || !space_.host(m.page))
-            break;
-        read_physical(m.page, &bytes[n], 1);
-    }
-    text += n == 0 ? std::string("  no code can be read at rip") : fmt::format("  {:016x}: {}", rip, disassemble(bytes, n, rip));
+    const Linear here = linear_rip();
+    std::string text = fmt::format("triple fault on processor {} at {:04x}:{:x}\n{}  {} while that was being delivered: the third fault\n",
+                                   index_, segments[cs].selector, rip, fault_history_, describe(event));
+    if (Linear page{cr2}; fault_history_.find("#PF") != std::string::npos)
+        text += "the page fault's address (CR2):\n  " + explain_walk(*this, page);
+    text += explain_registers(*this) + explain_code_around(*this);
+    if (!examine(here).present)
+        text += "the code's address:\n  " + explain_walk(*this, here);
+    text.pop_back();
     (void)stop(StopKind::triple_fault, std::move(text));
 }
 

@@ -166,14 +166,10 @@ bool Cpu::attend() {
         return false;
     activity = Activity::active;
     attention_ = false;
-    stepping_ = boundary_ != Boundary::fresh || sti_shadow || mov_ss_shadow || (flags & (rflags::tf | rflags::rf)) || (dr7 & dr7::enabled) || hooks_ ||
+    stepping_ = boundary_ != Boundary::fresh || sti_shadow || mov_ss_shadow || (flags & (rflags::tf | rflags::rf)) || (dr7 & dr7::enabled) ||
                 intercepted(Intercept::monitor_trap);
     if (stepping_)
         attention_ = true;
-    if (hooks_ && !std::exchange(step_over_, false) && hooks_->breakpoint(*this, linear_rip())) {
-        (void)stop(StopKind::debugger, "breakpoint");
-        return false;
-    }
     if ((dr7 & dr7::enabled) && !(flags & rflags::rf) && boundary_ != Boundary::breakpoint)
         if (const u64 hit = code_breakpoints()) {
             // A fault, not a trap: RF in the saved flags keeps it from coming again.

@@ -13,25 +13,21 @@ namespace {
 
 using enum FieldKind;
 
-const std::initializer_list<Field> rflags_bits{
+constexpr Field rflags_bits[] = {
     {0, rw, "CF", ""},  {2, rw, "PF", ""},  {4, rw, "AF", ""},  {6, rw, "ZF", ""},   {7, rw, "SF", ""},
     {8, rw, "TF", ""},  {9, rw, "IF", ""},  {10, rw, "DF", ""}, {11, rw, "OF", ""},  {12, 13, rw, "IOPL", ""},
     {14, rw, "NT", ""}, {16, rw, "RF", ""}, {17, rw, "VM", ""}, {18, rw, "AC", ""},  {19, rw, "VIF", ""},
     {20, rw, "VIP", ""}, {21, rw, "ID", ""}};
-const std::initializer_list<Field> cr0_bits{{0, rw, "PE", ""},  {1, rw, "MP", ""},  {2, rw, "EM", ""},  {3, rw, "TS", ""},
+constexpr Field cr0_bits[] = {{0, rw, "PE", ""},  {1, rw, "MP", ""},  {2, rw, "EM", ""},  {3, rw, "TS", ""},
                                             {4, rw, "ET", ""},  {5, rw, "NE", ""},  {16, rw, "WP", ""}, {18, rw, "AM", ""},
                                             {29, rw, "NW", ""}, {30, rw, "CD", ""}, {31, rw, "PG", ""}};
-const std::initializer_list<Field> cr4_bits{
+constexpr Field cr4_bits[] = {
     {0, rw, "VME", ""},     {1, rw, "PVI", ""},        {2, rw, "TSD", ""},   {3, rw, "DE", ""},        {4, rw, "PSE", ""},
     {5, rw, "PAE", ""},     {6, rw, "MCE", ""},        {7, rw, "PGE", ""},   {8, rw, "PCE", ""},       {9, rw, "OSFXSR", ""},
     {10, rw, "OSXMMEXCPT", ""}, {11, rw, "UMIP", ""},  {12, rw, "LA57", ""}, {13, rw, "VMXE", ""},     {14, rw, "SMXE", ""},
     {16, rw, "FSGSBASE", ""}, {17, rw, "PCIDE", ""},   {18, rw, "OSXSAVE", ""}, {20, rw, "SMEP", ""},  {21, rw, "SMAP", ""},
     {22, rw, "PKE", ""},    {23, rw, "CET", ""},       {24, rw, "PKS", ""}};
-const std::initializer_list<Field> efer_bits{{0, rw, "SCE", ""}, {8, rw, "LME", ""}, {10, rw, "LMA", ""}, {11, rw, "NXE", ""}};
-const std::initializer_list<Field> entry_bits{{0, rw, "P", ""},  {1, rw, "R/W", ""}, {2, rw, "U/S", ""}, {3, rw, "PWT", ""},
-                                              {4, rw, "PCD", ""}, {5, rw, "A", ""},   {6, rw, "D", ""},   {7, rw, "PS/PAT", ""},
-                                              {8, rw, "G", ""},  {63, rw, "XD", ""}};
-
+constexpr Field efer_bits[] = {{0, rw, "SCE", ""}, {8, rw, "LME", ""}, {10, rw, "LMA", ""}, {11, rw, "NXE", ""}};
 /// Code and data types 8 to 15 and 0 to 7, then system types, as the manual's tables of segment types name them.
 std::string type_of(const Segment& s, bool long_mode) {
     static constexpr const char* code_data[16] = {
@@ -54,7 +50,15 @@ std::string type_of(const Segment& s, bool long_mode) {
 
 } // namespace
 
-std::string explain_bits(u64 value, std::initializer_list<Field> fields) {
+std::span<const Field> rflags_fields() { return rflags_bits; }
+
+std::span<const Field> cr0_fields() { return cr0_bits; }
+
+std::span<const Field> cr4_fields() { return cr4_bits; }
+
+std::span<const Field> efer_fields() { return efer_bits; }
+
+std::string explain_bits(u64 value, std::span<const Field> fields) {
     std::string text;
     for (const Field& f : fields) {
         const u64 v = f(value);
@@ -127,62 +131,86 @@ std::string explain_vectors(Cpu& cpu) {
     return text;
 }
 
-std::string explain_walk(Cpu& cpu, Linear a) {
-    std::string text;
-    auto out = std::back_inserter(text);
-    if (!(cpu.cr0 & cr0::pg))
-        return fmt::format("linear {:x}: paging is off (CR0.PG = 0), so it is the physical address\n", a.value);
-    if (cpu.long_mode() && sign_extend(a.value, cpu.cr4 & cr4::la57 ? 57 : 48) != a.value)
-        return fmt::format("linear {:x} is not canonical: a use gives #GP or #SS\n", a.value);
-    const Cpu::Mapping m = cpu.examine(a);
-    static constexpr const char* level_names[] = {"PTE", "PDE", "PDPTE", "PML4E", "PML5E"};
-    const bool pae = (cpu.cr4 & cr4::pae) != 0;
-    const unsigned levels = cpu.long_mode() ? (cpu.cr4 & cr4::la57 ? 5 : 4) : pae ? 3 : 2;
-    fmt::format_to(out, "linear {:x}, CR3 {:x}, {}\n", a.value, cpu.cr3,
-                   cpu.long_mode() ? (levels == 5 ? "5-level paging" : "4-level paging") : pae ? "PAE paging" : "32-bit paging");
-    for (unsigned i = 0; i < m.levels; ++i) {
-        const u64 e = m.entries[i];
-        if (m.entry_addresses[i] == ~0ull)
-            fmt::format_to(out, "  {:<5} (register)           = {:016x} [{}]\n", level_names[levels - 1 - i], e, explain_bits(e, entry_bits));
-        else
-            fmt::format_to(out, "  {:<5} at {:016x} = {:016x} [{}]\n", level_names[levels - 1 - i], m.entry_addresses[i], e,
-                           explain_bits(e, entry_bits));
+unsigned peek(Cpu& cpu, Linear a, void* to, unsigned size) {
+    for (unsigned n = 0; n < size; ++n) {
+        const Cpu::Mapping m = cpu.examine(a + n);
+        const u8* at = m.present ? cpu.space().host(m.page) : nullptr;
+        if (!at)
+            return n;
+        static_cast<u8*>(to)[n] = *at;
     }
-    if (m.present)
-        fmt::format_to(out, "  -> physical {:x} ({} page)\n", m.page.value,
-                       m.size_log2 == 12 ? "4-KByte" : m.size_log2 == 21 ? "2-MByte" : m.size_log2 == 22 ? "4-MByte" : "1-GByte");
-    else if (m.levels == 0 || !(m.entries[m.levels - 1] & 1))
-        fmt::format_to(out, "  the walk stops here: not present (P = 0)\n");
-    else
-        fmt::format_to(out, "  the walk stops here: a reserved bit is set\n");
-    return text;
+    return size;
 }
+
+namespace {
+
+struct Disassembled {
+    unsigned length = 0; ///< 0: nothing could be read
+    bool good = false;
+    std::string line;
+};
+
+Disassembled disassemble(Cpu& cpu, Linear a) {
+    u8 bytes[ZYDIS_MAX_INSTRUCTION_LENGTH]{};
+    const unsigned have = peek(cpu, a, bytes, sizeof bytes);
+    if (have == 0)
+        return {.line = fmt::format("{:16x}: not mapped\n", a.value)};
+    const auto mode = cpu.code_mode().bits == 64   ? ZYDIS_MACHINE_MODE_LONG_64
+                      : cpu.code_mode().bits == 32 ? ZYDIS_MACHINE_MODE_LEGACY_32
+                                                   : ZYDIS_MACHINE_MODE_LEGACY_16;
+    ZydisDisassembledInstruction insn;
+    Disassembled d;
+    d.good = ZYAN_SUCCESS(ZydisDisassembleIntel(mode, a.value, bytes, have, &insn));
+    d.length = d.good ? insn.info.length : 1;
+    std::string hex;
+    for (unsigned i = 0; i < d.length; ++i)
+        hex += fmt::format("{:02x} ", bytes[i]);
+    d.line = fmt::format("{:16x}: {:<32}{}\n", a.value, hex, d.good ? insn.text : "(undefined)");
+    return d;
+}
+
+} // namespace
 
 std::string explain_code(Cpu& cpu, Linear a, unsigned count) {
     std::string text;
     for (unsigned n = 0; n < count; ++n) {
-        u8 bytes[ZYDIS_MAX_INSTRUCTION_LENGTH]{};
-        unsigned have = 0;
-        for (; have < sizeof bytes; ++have) {
-            const Cpu::Mapping m = cpu.examine(a + have);
-            const u8* at = m.present ? cpu.space().host(m.page) : nullptr;
-            if (!at)
+        const Disassembled d = disassemble(cpu, a);
+        text += d.line;
+        if (d.length == 0)
+            break;
+        a = a + d.length;
+    }
+    return text;
+}
+
+std::string explain_code_around(Cpu& cpu) {
+    constexpr u64 before = 20;
+    constexpr unsigned behind = 4;
+    const Linear here = cpu.linear_rip();
+    std::string text;
+    // The farthest start from which good instructions lead exactly to the present one.
+    for (u64 back = std::min(before, here.value); back > 0; --back) {
+        std::string lines;
+        Linear a{here.value - back};
+        while (a.value < here.value) {
+            const Disassembled d = disassemble(cpu, a);
+            if (!d.good)
                 break;
-            bytes[have] = *at;
+            lines += "   " + d.line;
+            a = a + d.length;
         }
-        if (have == 0)
-            return text + fmt::format("{:16x}: not mapped\n", a.value);
-        const auto mode = cpu.code_mode().bits == 64   ? ZYDIS_MACHINE_MODE_LONG_64
-                          : cpu.code_mode().bits == 32 ? ZYDIS_MACHINE_MODE_LEGACY_32
-                                                       : ZYDIS_MACHINE_MODE_LEGACY_16;
-        ZydisDisassembledInstruction insn;
-        const bool good = ZYAN_SUCCESS(ZydisDisassembleIntel(mode, a.value, bytes, have, &insn));
-        const unsigned length = good ? insn.info.length : 1;
-        std::string hex;
-        for (unsigned i = 0; i < length; ++i)
-            hex += fmt::format("{:02x} ", bytes[i]);
-        text += fmt::format("{:16x}: {:<32}{}\n", a.value, hex, good ? insn.text : "(undefined)");
-        a = a + length;
+        if (a.value == here.value) {
+            text = lines;
+            break;
+        }
+    }
+    Linear a = here;
+    for (unsigned n = 0; n <= behind; ++n) {
+        const Disassembled d = disassemble(cpu, a);
+        text += (n == 0 ? "-> " : "   ") + d.line;
+        if (d.length == 0)
+            break;
+        a = a + d.length;
     }
     return text;
 }

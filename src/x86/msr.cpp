@@ -422,7 +422,11 @@ Faultable<u64> read_msr(Cpu& cpu, u32 msr) {
         cpu.glass().odd(Topic::cpu, "msr.unknown", {{"access", "RDMSR"}, {"index", msr}, {"rip", cpu.rip}});
     if (!row || !row->read)
         return cpu.gp();
-    return row->read(cpu, msr);
+    const Faultable<u64> value = row->read(cpu, msr);
+    if (cpu.glass().on(Topic::cpu)) [[unlikely]]
+        cpu.glass().tell(Topic::cpu, value.ok() ? "rdmsr" : "rdmsr.refused",
+                         {{"msr", msr}, {"name", row->name}, {"value", value.ok() ? value.value() : 0}, {"rip", cpu.rip}});
+    return value;
 }
 
 Faultable<> write_msr(Cpu& cpu, u32 msr, u64 value) {
@@ -431,7 +435,9 @@ Faultable<> write_msr(Cpu& cpu, u32 msr, u64 value) {
         cpu.glass().odd(Topic::cpu, "msr.unknown", {{"access", "WRMSR"}, {"index", msr}, {"value", value}, {"rip", cpu.rip}});
     if (!row || !row->write)
         return cpu.gp();
-    return row->write(cpu, msr, value);
+    const Faultable<> done = row->write(cpu, msr, value);
+    cpu.glass().tell(Topic::cpu, done.ok() ? "wrmsr" : "wrmsr.refused", {{"msr", msr}, {"name", row->name}, {"value", value}, {"rip", cpu.rip}});
+    return done;
 }
 
 void reset_msrs(MsrState& msr, const CpuModel& model, Reset kind) {
