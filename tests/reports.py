@@ -104,6 +104,7 @@ for what, pattern in {
     ("IA32_EFER", "MSR c0000080h, read and written"), ("msr 0x1b", "IA32_APIC_BASE is MSR 1bh"), ("msr 0x123", "does not exist"),
     ("cpuid 7", "structured extended features"), ("smep", "CPUID 7h.0 EBX bit 7"), ("10", "status 10: the limit of virtual time was reached"),
     ("3", "the guest's verdict, the value 1"), ("triple-fault", "(status 4)"), ("--gdb", "listen for gdb"), ("interrupts", "a topic of --trace"),
+    ("msr.unknown", "an event of the topic cpu, odd"), ("port.read", "by port or by memory"),
 }:  # fmt: skip
     told = run("explain", *what.split())
     check(told.returncode == 0 and pattern in told.stdout, f"explain {what} does not say '{pattern}'", told.stdout + told.stderr)
@@ -119,6 +120,10 @@ names = run("docs").stdout.split()
 check(len(names) > 5, "vitrine docs lists no pages")
 stale = [name for name in names if not (folder / f"{name}.md").exists() or (folder / f"{name}.md").read_text() != run("docs", name).stdout]
 check(not stale, f"not current: {stale}; print them anew: for p in $(vitrine docs); do vitrine docs $p > docs/reference/$p.md; done")
+# Every event of the table is told somewhere in the source.
+source = "".join(p.read_text() for p in (folder.parent.parent / "src").rglob("*.cpp"))
+dead = [e for e in re.findall(r"^\| `\*?([^`]+)` \|", run("docs", "events").stdout, re.M) if f'"{e}"' not in source]
+check(not dead, f"the table of events names what nobody tells: {dead}")
 left = sorted({p.stem for p in folder.glob("*.md")} - set(names))
 check(not left, f"docs/reference holds pages that no table gives: {left}")
 check(run("docs", "fish").returncode == 2, "a page that is not there")

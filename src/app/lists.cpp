@@ -4,6 +4,7 @@
 
 #include "app/explain_processor.h"
 #include "app/run_command.h"
+#include "glass/events.h"
 #include "machine/device_table.h"
 #include "machine/ending.h"
 #include "vtx/capability_list.h"
@@ -133,6 +134,9 @@ Expected<std::string> explain_text(std::string_view what) {
     for (const OptionRow& row : run_options())
         if (row.name == what)
             return fmt::format("{} {}: {}\n", row.name, row.value, row.help);
+    if (const EventRow* row = find_event(what))
+        return fmt::format("{} is an event of the topic {}, {}: {}\n", what, name_of(row->topic),
+                           row->odd ? "odd (counted, and the first ones are always shown)" : "told with --trace", row->meaning);
     for (const auto explain : {explain_exception, explain_msr, explain_cpuid})
         if (auto text = explain(what))
             return *text;
@@ -143,7 +147,7 @@ Expected<std::string> explain_text(std::string_view what) {
             return text;
     return Error("explain " + std::string(what) +
                  ": nothing has that name; ask for a device, a processor model or feature, an exception (#GP, vector 13), a register (IA32_EFER, "
-                 "msr 0x1b), a leaf (cpuid 7), a topic, an option, an outcome or an exit status");
+                 "msr 0x1b), a leaf (cpuid 7), an event, a topic, an option, an outcome or an exit status");
 }
 
 } // namespace vitrine::app

@@ -6,6 +6,7 @@
 #include "app/lists.h"
 #include "app/run_command.h"
 #include "debug/monitor.h"
+#include "glass/events.h"
 #include "machine/device_table.h"
 #include "machine/ending.h"
 #include "x86/model.h"
@@ -150,6 +151,18 @@ std::string topics() {
     return text;
 }
 
+std::string events() {
+    std::string text = "# Events\n\nWhat `--trace` tells, by topic. Odd ones (strange but legal, or not modelled) are "
+                       "counted always, `--stats` prints\n"
+                       "the counts, and the first few of each are shown without `--trace`. `*` stands for the name of "
+                       "a bus or device.\n\n"
+                       "| event | topic | odd | meaning |\n| --- | --- | --- | --- |\n";
+    for (const EventRow& row : event_rows())
+        text += fmt::format("| {} | {} | {} | {} |\n", code(row.name), code(name_of(row.topic)), row.odd ? "odd" : "",
+                            cell(row.meaning));
+    return text;
+}
+
 std::string exceptions() {
     std::string text = "# Exceptions\n\n| vector | mnemonic | name | kind | error code | usual causes |\n| --- | --- | "
                        "--- | --- | --- | --- |\n";
@@ -174,8 +187,9 @@ struct Page {
 };
 
 constexpr Page pages[] = {
-    {"cpuid", cpuid}, {"devices", devices}, {"exceptions", exceptions}, {"models", models},       {"monitor", monitor},
-    {"msrs", msrs},   {"options", options}, {"statuses", statuses},     {"trace-topics", topics},
+    {"cpuid", cpuid},       {"devices", devices},     {"events", events}, {"exceptions", exceptions},
+    {"models", models},     {"monitor", monitor},     {"msrs", msrs},     {"options", options},
+    {"statuses", statuses}, {"trace-topics", topics},
 };
 
 } // namespace

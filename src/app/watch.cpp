@@ -194,7 +194,8 @@ Ending Watch::over(Ending ending) {
         gdb_->ended(ending);
         while (gdb_->holds() && !gdb_->killed() && !host::EndingSignals::caught()) {
             wait();
-            (void)attend();
+            if (attend())
+                break;
         }
     }
     return ending;

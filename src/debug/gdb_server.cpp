@@ -194,6 +194,8 @@ void GdbServer::report(std::string reason) {
 }
 
 void GdbServer::stopped() {
+    if (!connected()) // gone in the middle of a step
+        return resume(Resume::go);
     for (unsigned i = 0; i < machine_->cpus(); ++i)
         if (machine_->cpu(i).stop_reason().kind == StopKind::debugger)
             cpu_ = i;
