@@ -140,6 +140,7 @@ TlbKey Cpu::tlb_key() const {
 }
 
 void Cpu::paging_changed() {
+    cut_left_ = 0; // by an instruction that ends its block anyway, or by a VM exit, which goes elsewhere
     tlb_.select(tlb_key());
     privilege_changed();
 }
