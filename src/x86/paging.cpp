@@ -157,9 +157,10 @@ private:
                     readable = writable = false;
             }
         }
-        if (rights.user && (cpu_.cr4 & cr4::pke) && cpu_.long_mode()) {
+        if ((cpu_.cr4 & (rights.user ? cr4::pke : cr4::pks)) && cpu_.long_mode()) {
             const unsigned key = static_cast<unsigned>(bits(e, 62, 59));
-            const bool ad = (cpu_.pkru >> (2 * key)) & 1, wd = (cpu_.pkru >> (2 * key + 1)) & 1;
+            const u32 key_rights = rights.user ? cpu_.pkru : cpu_.msr.pkrs;
+            const bool ad = (key_rights >> (2 * key)) & 1, wd = (key_rights >> (2 * key + 1)) & 1;
             const bool was_readable = readable, was_writable = writable;
             readable &= !ad;
             writable &= !ad && !(wd && (user || wp));
