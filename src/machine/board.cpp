@@ -110,7 +110,7 @@ Expected<> Board::plug(const Streams& streams) {
     for (const DeviceConfig& device : config.devices)
         TRY(plug_device(device, *this));
     const firmware::RamSize ram{machine_.space().ram_below_4g(), machine_.space().ram_above_4g()};
-    firmware::describe_platform(fw_cfg_, description(), ram, feature_control_lock);
+    firmware::describe_platform(fw_cfg_, description(), ram, feature_control_of(machine_.model()));
     return {};
 }
 
