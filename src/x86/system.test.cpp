@@ -163,6 +163,20 @@ TEST_F(SupervisorKeys, DenyWritesWhereSupervisorsAreHeldToThem) {
     EXPECT_TRUE(m.cpu.store<u64>(Linear{page}, 1).ok());
 }
 
+TEST_F(SupervisorKeys, AreToldEvenWhereTheTablesForbidTheAccessToo) {
+    m.write<u64>(entry, BareMachine::data_at | 1 | u64{1} << 59); // read-only
+    m.cpu.flush_tlb(false);
+    rights(0x4);
+    ASSERT_FALSE(m.cpu.store<u64>(Linear{page}, 1).ok());
+    EXPECT_EQ(m.cpu.pending.error, pfec::p | pfec::w | pfec::pk);
+    rights(0x8);
+    ASSERT_FALSE(m.cpu.store<u64>(Linear{page}, 1).ok());
+    EXPECT_EQ(m.cpu.pending.error, pfec::p | pfec::w | pfec::pk);
+    rights(0);
+    ASSERT_FALSE(m.cpu.store<u64>(Linear{page}, 1).ok());
+    EXPECT_EQ(m.cpu.pending.error, pfec::p | pfec::w);
+}
+
 TEST_F(SupervisorKeys, AreNotForUserPages) {
     m.write<u64>(entry, BareMachine::data_at | 7 | u64{1} << 59);
     m.cpu.flush_tlb(false);
