@@ -28,8 +28,8 @@ struct ModelRow {
 constexpr ModelRow models[] = {
     {"qemu64",             OLDEST, true},
     {"kvm64",              OLDEST, true},
-    {"max",                "max,+la57", true},
-    {"host",               "max,+la57", true},
+    {"max",                "max,+la57,+pks", true},
+    {"host",               "max,+la57,+pks", true},
     {"Conroe",             OLDEST ",+ssse3", false},
     {"Penryn",             OLDEST ",+ssse3,+sse4_1", false},
     {"Nehalem",            "nehalem", true},
@@ -43,8 +43,8 @@ constexpr ModelRow models[] = {
     {"Cascadelake-Server", "skylake-server", false},
     {"Icelake-Server",     "icelake-server", true},
     {"SapphireRapids",     "icelake-server", false},
-    {"Opteron_G1",         OLDEST, false},
-    {"EPYC",               "icelake-server", false},
+    {"Opteron_G1",         OLDEST ",vendor=AuthenticAMD", false},
+    {"EPYC",               "icelake-server,vendor=AuthenticAMD", false},
 };
 
 /// Where QEMU's name of a feature is not ours. Case, '-', '_' and '.' make no difference.
@@ -64,7 +64,7 @@ constexpr std::string_view strangers[] = {
     "sse4a", "misalignsse", "osvw", "ibs", "xop", "fma4", "tbm", "perfctr-core", "perfctr-nb", "topoext", "mpx", "hle", "rtm",
     "intel-pt", "pmu", "waitpkg", "cldemote", "movdiri", "movdir64b", "enqcmd", "bus-lock-detect", "split-lock-detect",
     "core-capability", "avx512-4vnniw", "avx512-4fmaps", "avx512-vp2intersect", "avx512-fp16", "amx-bf16", "amx-tile", "amx-int8",
-    "serialize", "tsx-ldtrk", "arch-lbr", "fzrm", "fsrs", "fsrc", "xfd", "lam", "fred", "lkgs", "pks", "cet_ibt", "virt-ssbd",
+    "serialize", "tsx-ldtrk", "arch-lbr", "fzrm", "fsrs", "fsrc", "xfd", "lam", "fred", "lkgs", "cet_ibt", "virt-ssbd",
     "amd-ssbd", "amd-stibp", "amd-no-ssb", "ibpb", "clzero", "xsaveerptr", "pfthreshold", "pause-filter", "vmcb-clean", "lbrv",
     "tsc-scale", "decodeassists", "avic", "vgif", "svme-addr-chk", "svm-lock", "v-vmsave-vmload", "flushbyasid", "x-intel-pt-auto-level",
 };
@@ -154,8 +154,9 @@ private:
         const std::string_view key = item.substr(0, equals);
         const std::string_view value = equals == std::string_view::npos ? "on" : item.substr(equals + 1);
         if (same(key, "vendor")) {
-            if (value != "GenuineIntel")
-                warn(fmt::format("this is an Intel processor; CPUID does not say {}", value));
+            if (value != "GenuineIntel" && value != "AuthenticAMD")
+                return Error(fmt::format("-cpu {}: vendor must be GenuineIntel or AuthenticAMD", text_));
+            out_ += fmt::format(",vendor={}", value);
             return {};
         }
         if (same(key, "phys-bits")) {

@@ -23,7 +23,7 @@ PcTestdev::PcTestdev(Bus& ports, Bus& mmio, Glass& glass, std::function<Line(uns
                  .index = byte_ports,
                  .max_size = 4,
                  .unaligned = true},
-          Region{.device = this, .name = "testdev.lines", .size = lines, .index = line_ports, .max_size = 1},
+          Region{.device = this, .name = "testdev.lines", .size = lines, .index = line_ports, .max_size = 4, .unaligned = true},
           Region{.device = this,
                  .name = "testdev.memory",
                  .size = memory_size,
@@ -65,7 +65,9 @@ void PcTestdev::access(Region& region, Access& a) {
         return;
     case line_ports:
         if (a.write)
-            lines_[a.offset].set(a.value != 0);
+            // Byte by byte, as a bus of that width splits it: a wide write sets several lines.
+            for (unsigned i = 0; i < a.size; ++i)
+                lines_[a.offset + i].set((a.value >> (8 * i) & 0xff) != 0);
         return;
     default:
         for (unsigned i = 0; i < a.size; ++i) {

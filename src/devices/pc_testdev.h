@@ -14,7 +14,7 @@
 namespace vitrine {
 
 /// E0h to E3h and, by bytes only, E8h to EBh are one 32-bit register; a write of a page address to E4h drops what is
-/// cached of the page, which is nothing here; 2000h + n sets line n; 64 KiB at FF000000h keep what is written.
+/// cached of the page, which is nothing here; 2000h + n sets line n, each byte of a wide write its own; 64 KiB at FF000000h keep what is written.
 class PcTestdev : public Device {
 public:
     static constexpr unsigned lines = 24;

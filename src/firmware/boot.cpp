@@ -5,6 +5,7 @@
 #include "firmware/acpi.h"
 #include "firmware/elf.h"
 #include "firmware/gzip.h"
+#include "firmware/legacy_interrupts.h"
 #include "firmware/linux.h"
 #include "firmware/loaders.h"
 #include "firmware/mtrr.h"
@@ -16,6 +17,8 @@
 #include <new>
 
 namespace vitrine::firmware {
+
+u64 facs_address(const Space& space) { return align_down(space.ram_below_4g(), page_size) - page_size; }
 
 namespace {
 
@@ -50,7 +53,7 @@ struct Tables {
 /// ACPI tables at the top of low RAM, FACS above them; RSDP and SMBIOS where they are searched for.
 Tables write_tables(const Board& board, Space& space) {
     AcpiTables acpi = acpi_tables(board);
-    const u64 nvs = align_down(space.ram_below_4g(), page_size) - page_size;
+    const u64 nvs = facs_address(space);
     const u64 tables = nvs - align_up(acpi.files[AcpiTables::tables].bytes.size(), page_size);
     const u64 rsdp = low_memory::bios;
     acpi.link({tables, nvs, rsdp});
@@ -95,6 +98,7 @@ Expected<BootState> boot_or_throw(const BootRequest& request, const Board& board
     }
     write_bios_data(board, space);
     const Tables tables = write_tables(board, space);
+    write_legacy_interrupts(space);
     Arena arena(space, tables.map);
     BootState state = TRY(load(unpacked, {tables.map, tables.rsdp}, arena));
     state.every_processor = memory_types(board);
@@ -102,6 +106,11 @@ Expected<BootState> boot_or_throw(const BootRequest& request, const Board& board
 }
 
 } // namespace
+
+u32 waking_vector(Space& space) {
+    constexpr u64 firmware_waking_vector = 12;
+    return space.read<u32>(Physical{facs_address(space) + firmware_waking_vector}, Requester::from_cpu(0));
+}
 
 Expected<BootState> boot(const BootRequest& request, const Board& board, Space& space) {
     try {

@@ -52,4 +52,9 @@ struct BootRequest {
 /// all memory that the protocols promise to be zero is cleared. On an error RAM may be half written.
 [[nodiscard]] Expected<BootState> boot(const BootRequest& request, const Board& board, Space& space);
 
+/// Where the FACS lies, and what a system that went to sleep left in it: the real-mode address that firmware jumps to when it
+/// wakes; 0 for none.
+u64 facs_address(const Space& space);
+u32 waking_vector(Space& space);
+
 } // namespace vitrine::firmware

@@ -32,7 +32,11 @@ Board::Board(Machine& m)
               sci_level_ = level;
               sci_lines_[sci_gsi_].set(level);
           }),
-          {.power_off = [&m] { m.request({EndingKind::power_off, 0, {}}); }, .sleep = {}, .wake = {}}),
+          {.power_off = [&m] { m.request({EndingKind::power_off, 0, {}}); }, 
+           .sleep = [&m](unsigned) { m.request_sleep(); },
+           .wake = [&m] { m.request_wake(); }},
+          // S1 is not offered: no value of SLP_TYP means it. Programs that do not read \_S3 take 1 for S3, as QEMU's boards have it.
+          {.s1 = 0xff, .s3 = 1}),
       reset_ports_(m.space().ports(), m.glass(),
                    {.reset = [&m](Reset kind) { m.request_reset(kind); }, .a20 = {}}),
       i8042_(m.space().ports(), m.glass(), m.interrupts().gsi(1),
@@ -106,7 +110,7 @@ Expected<> Board::plug(const Streams& streams) {
     for (const DeviceConfig& device : config.devices)
         TRY(plug_device(device, *this));
     const firmware::RamSize ram{machine_.space().ram_below_4g(), machine_.space().ram_above_4g()};
-    firmware::describe_platform(fw_cfg_, description(), ram, feature_control_lock);
+    firmware::describe_platform(fw_cfg_, description(), ram, feature_control_of(machine_.model()));
     return {};
 }
 
@@ -151,6 +155,12 @@ void Board::plug_pvpanic(u16 port) {
 void Board::reset(Reset kind) {
     for (Device* device : devices_)
         device->reset(kind);
+}
+
+void Board::resume() {
+    for (Device* device : devices_)
+        if (device != &pm_ && device != &rtc_)
+            device->reset(Reset::warm);
 }
 
 firmware::Window Board::mmio64() const {

@@ -67,6 +67,9 @@ public:
 
     void reset(Reset kind);
 
+    /// After suspend to RAM: what lost its power is reset; the clock and the power management, which did not, are left.
+    void resume();
+
     /// What a BIOS does before it starts a system: decoding on, PCI buses numbered, addresses given out.
     Expected<> set_up_without_firmware();
 

@@ -30,11 +30,16 @@ void apply(const firmware::BootState& state, Cpu& cpu) {
     cpu.mode_changed();
 }
 
+u64 feature_control_of(const CpuModel& model) {
+    constexpr u64 locked = bit(0), vmx_outside_smx = bit(2);
+    return locked | (model.has(Feature::vmx) ? vmx_outside_smx : 0);
+}
+
 Expected<> apply_msrs(const firmware::BootState& state, Cpu& cpu) {
     for (const firmware::MsrValue& m : state.every_processor)
         if (!write_msr(cpu, m.index, m.value).ok())
             return Error("firmware cannot set MSR " + std::to_string(m.index) + " of --cpu " + cpu.model().name);
-    cpu.msr.feature_control = feature_control_lock;
+    cpu.msr.feature_control = feature_control_of(cpu.model());
     return {};
 }
 

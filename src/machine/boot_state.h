@@ -11,8 +11,8 @@ namespace vitrine::machine {
 /// The registers in which the kernel begins, on the boot processor.
 void apply(const firmware::BootState& state, Cpu& cpu);
 
-/// What firmware leaves in IA32_FEATURE_CONTROL of a processor without VMX: locked.
-inline constexpr u64 feature_control_lock = 1;
+/// What good firmware leaves in IA32_FEATURE_CONTROL: locked, with VMX allowed outside of SMX operation where there is VMX.
+u64 feature_control_of(const CpuModel& model);
 
 /// The model-specific registers that firmware sets on every processor, IA32_FEATURE_CONTROL's lock among them.
 Expected<> apply_msrs(const firmware::BootState& state, Cpu& cpu);

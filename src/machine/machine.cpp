@@ -3,8 +3,10 @@
 #include "machine/machine.h"
 
 #include "firmware/boot.h"
+#include "firmware/mtrr.h"
 #include "machine/board.h"
 #include "machine/boot_state.h"
+#include "machine/legacy_hardware.h"
 #include "vtx/capability_list.h"
 
 #include <algorithm>
@@ -120,14 +122,23 @@ Expected<> Machine::power_on() {
     return {};
 }
 
-/// Everything as after power on, then what firmware leaves behind. Memory that no protocol promises to be zero keeps its contents.
-Expected<> Machine::reset(Reset kind) {
-    board_->reset(kind);
+/// Processors and interrupt controllers, and what firmware then does to the chipset.
+Expected<> Machine::reset_hardware(Reset kind) {
     interrupts_->reset(kind);
     for (auto& cpu : cpus_)
         cpu->reset(kind);
     scheduler_.restart();
     TRY(board_->set_up_without_firmware());
+    set_up_legacy_hardware(*this);
+    for (unsigned n = 1; n < cpus(); ++n)
+        cpus_[n]->activity = Activity::wait_for_sipi;
+    return {};
+}
+
+/// Everything as after power on, then what firmware leaves behind. Memory that no protocol promises to be zero keeps its contents.
+Expected<> Machine::reset(Reset kind) {
+    board_->reset(kind);
+    TRY(reset_hardware(kind));
     if (!config_.kernel)
         return {};
 
@@ -144,8 +155,6 @@ Expected<> Machine::reset(Reset kind) {
     for (auto& cpu : cpus_)
         TRY(apply_msrs(state, *cpu));
     apply(state, *cpus_[0]);
-    for (unsigned n = 1; n < cpus(); ++n)
-        cpus_[n]->activity = Activity::wait_for_sipi;
     glass_->tell(Topic::machine, "boot", {{"protocol", state.protocol}, {"rip", state.rip}});
     return {};
 }
@@ -162,6 +171,47 @@ void Machine::request_reset(Reset kind) {
     reset_pending_ = kind == Reset::cold ? Reset::cold : Reset::warm;
     if (Runner* runner = clock_.runner())
         runner->interrupt_slice();
+}
+
+void Machine::request_sleep() {
+    sleep_pending_ = true;
+    if (Runner* runner = clock_.runner())
+        runner->interrupt_slice();
+}
+
+void Machine::request_wake() {
+    wake_pending_ = true;
+    if (Runner* runner = clock_.runner())
+        runner->interrupt_slice();
+}
+
+/// S3: only memory and what wakes keep their power. Processors that nobody starts stay out of the way meanwhile.
+void Machine::fall_asleep() {
+    for (auto& cpu : cpus_) {
+        cpu->reset(Reset::cold);
+        cpu->activity = Activity::wait_for_sipi;
+    }
+}
+
+/// What a BIOS does when it finds that the board was asleep.
+Expected<> Machine::resume() {
+    const u32 vector = firmware::waking_vector(*space_);
+    if (vector == 0 || vector > 0xf'ffff)
+        return reset(Reset::warm);
+    board_->resume();
+    TRY(reset_hardware(Reset::warm));
+    firmware::BootState state;
+    state.every_processor = firmware::memory_types(board_->description());
+    for (auto& cpu : cpus_)
+        TRY(apply_msrs(state, *cpu));
+    Cpu& boot_processor = *cpus_[0];
+    Segment& code = boot_processor.segments[cs];
+    code.selector = static_cast<u16>(vector >> 4);
+    code.base = u64{code.selector} << 4;
+    boot_processor.rip = vector & 15;
+    boot_processor.mode_changed();
+    glass_->tell(Topic::machine, "resume", {{"vector", vector}});
+    return {};
 }
 
 Ending Machine::ending_of_stop(Cpu& cpu) {
@@ -196,6 +246,11 @@ Ending Machine::at_border(u64 until_instructions, u64 until_time) {
         if (auto again = reset(kind); !again.ok())
             return {EndingKind::refused, 0, again.error().message};
     }
+    if (std::exchange(sleep_pending_, false))
+        fall_asleep();
+    if (std::exchange(wake_pending_, false))
+        if (auto awake = resume(); !awake.ok())
+            return {EndingKind::refused, 0, awake.error().message};
     if (pending_)
         return std::exchange(pending_, {});
     if (scheduler_.instructions() >= until_instructions)

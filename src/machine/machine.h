@@ -101,6 +101,10 @@ public:
     /// Asks for a reset of the platform after the present instruction.
     void request_reset(Reset kind);
 
+    /// Suspend to RAM: after the present instruction the processors lose their power, until request_wake().
+    void request_sleep();
+    void request_wake();
+
 private:
     friend class Board;
     class CpuPins;
@@ -108,6 +112,9 @@ private:
 
     Machine(MachineConfig config, std::unique_ptr<Glass> glass, std::unique_ptr<Space> space, CpuModel model);
     Expected<> reset(Reset kind);
+    Expected<> reset_hardware(Reset kind);
+    void fall_asleep();
+    Expected<> resume();
     Ending at_border(u64 until_instructions, u64 until_time);
     Ending skip_idle(u64 until_time);
     bool deaf() const;
@@ -131,6 +138,7 @@ private:
     MemoryHash memory_hash_;
     Ending pending_;
     std::optional<Reset> reset_pending_;
+    bool sleep_pending_ = false, wake_pending_ = false; ///< acted upon at the next border, so never part of the state
 };
 
 } // namespace vitrine::machine

@@ -133,9 +133,11 @@ TlbKey Cpu::tlb_key() const {
     key.pcid = cr4 & cr4::pcide ? static_cast<u16>(cr3 & 0xfff) : u16{0};
     // Everything that changes what a translation may do, so that spaces with different rules never mix.
     key.mode = (cr0 & cr0::pg ? 1 : 0) | (cr0 & cr0::wp ? 2 : 0) | (efer & efer::nxe ? 4 : 0) | (efer & efer::lma ? 8 : 0) |
-               (cr4 & (cr4::pse | cr4::pae | cr4::la57 | cr4::smep | cr4::smap | cr4::pke));
+               (cr4 & (cr4::pse | cr4::pae | cr4::la57 | cr4::smep | cr4::smap | cr4::pke | cr4::pks));
     if (cr4 & cr4::pke)
         key.mode |= u64{pkru} << 32;
+    if (cr4 & cr4::pks)
+        key.pkrs = msr.pkrs;
     return key;
 }
 

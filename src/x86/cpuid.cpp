@@ -44,6 +44,13 @@ CpuidResult xsave_leaf(const CpuModel& model, u32 subleaf, const CpuidContext& c
     return {};
 }
 
+/// The highest leaf, and the maker's name in EBX, EDX, ECX.
+CpuidResult vendor_leaf(u32 max_leaf, Vendor vendor) {
+    if (vendor == Vendor::amd)
+        return {max_leaf, 0x6874'7541, 0x444d'4163, 0x6974'6e65}; // AuthenticAMD
+    return {max_leaf, 0x756e'6547, 0x6c65'746e, 0x4965'6e69};     // GenuineIntel
+}
+
 CpuidResult brand(const char* text, u32 part) {
     char name[48]{};
     std::memcpy(name, text, std::min<std::size_t>(std::strlen(text), sizeof name - 1));
@@ -58,14 +65,14 @@ CpuidResult brand(const char* text, u32 part) {
 } // namespace
 
 CpuidResult CpuModel::cpuid(u32 leaf, u32 subleaf, const CpuidContext& c) const {
-    constexpr u64 limit_cpuid = bit(22), xd_disable = bit(34); // of IA32_MISC_ENABLE
+    constexpr u64 enable_monitor = bit(18), limit_cpuid = bit(22), xd_disable = bit(34); // of IA32_MISC_ENABLE
     const u32 max_leaf = c.misc_enable & limit_cpuid ? 2 : identity->max_leaf;
     // A leaf beyond the last gives what the last basic one gives.
     if (leaf >= 0x8000'0000 ? leaf > max_extended_leaf : leaf > max_leaf)
         leaf = max_leaf;
     CpuidResult r;
     switch (leaf) {
-    case 0: r = {max_leaf, 0x756e'6547, 0x6c65'746e, 0x4965'6e69}; break; // GenuineIntel
+    case 0: r = vendor_leaf(max_leaf, vendor); break;
     case 1:
         r.eax = signature;
         r.ebx = 8 << 8 | (c.cpu_count > 1 ? std::min(1u << id_bits(c.cpu_count), 255u) : 1) << 16 | c.apic_id << 24;
@@ -95,7 +102,10 @@ CpuidResult CpuModel::cpuid(u32 leaf, u32 subleaf, const CpuidContext& c) const 
     case 0x15: r = {1, 1, crystal_hz, 0}; break;
     case 0x16: r = {crystal_hz / 1'000'000, crystal_hz / 1'000'000, 100, 0}; break;
     case 0x1f: r = topology(subleaf, c); break;
-    case 0x8000'0000: r.eax = max_extended_leaf; break;
+    case 0x8000'0000:
+        // Intel leaves the registers of the name zero.
+        r = vendor == Vendor::amd ? vendor_leaf(max_extended_leaf, vendor) : CpuidResult{.eax = max_extended_leaf};
+        break;
     case 0x8000'0002:
     case 0x8000'0003:
     case 0x8000'0004: r = brand(identity->brand, leaf - 0x8000'0002); break;
@@ -114,8 +124,9 @@ CpuidResult CpuModel::cpuid(u32 leaf, u32 subleaf, const CpuidContext& c) const 
             r[row.reg] &= ~(1u << row.bit);
     };
     hide(!c.apic_enabled, Feature::apic);
-    hide(!c.mode64, Feature::syscall);
+    hide(!c.mode64 && vendor == Vendor::intel, Feature::syscall);
     hide(c.misc_enable & xd_disable, Feature::nx);
+    hide(!(c.misc_enable & enable_monitor), Feature::monitor);
     if (leaf == 1 && c.osxsave)
         r.ecx |= 1 << 27;
     if (leaf == 7 && subleaf == 0 && c.ospke)

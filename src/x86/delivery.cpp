@@ -62,6 +62,10 @@ Intercept intercept_of(const Event& e) {
 
 /// What an exception changes besides calling its handler; not done when it exits to a monitor.
 void side_effects(Cpu& cpu, const Event& e) {
+    // What MOV SS held back is lost when the next instruction faults or is INT1; INT n, INT3 and INTO call their handler first,
+    // and the debug exception comes before its first instruction.
+    if (e.kind == EventKind::hardware_exception || e.kind == EventKind::privileged_software_exception)
+        cpu.pending_debug = 0;
     if (e.kind == EventKind::nmi)
         cpu.nmi_blocked = true;
     if (e.kind != EventKind::hardware_exception || e.injected)

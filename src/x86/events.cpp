@@ -170,7 +170,8 @@ bool Cpu::attend() {
                 intercepted(Intercept::monitor_trap);
     if (stepping_)
         attention_ = true;
-    if ((dr7 & dr7::enabled) && !(flags & rflags::rf) && boundary_ != Boundary::breakpoint)
+    // MOV SS and POP SS hold off code breakpoints on the next instruction altogether.
+    if ((dr7 & dr7::enabled) && !(flags & rflags::rf) && !mov_ss_shadow && boundary_ != Boundary::breakpoint)
         if (const u64 hit = code_breakpoints()) {
             // A fault, not a trap: RF in the saved flags keeps it from coming again.
             deliver({.vector = Vector::db, .dr6 = hit});

@@ -91,6 +91,7 @@ constexpr struct { u64 bits; Feature needs; } cr4_needs[] = {
     {cr4::smep, Feature::smep},
     {cr4::smap, Feature::smap},
     {cr4::pke, Feature::pku},
+    {cr4::pks, Feature::pks},
 };
 
 /// IA32_ARCH_CAPABILITIES (SDM volume 4, Architectural MSRs).
@@ -164,6 +165,9 @@ bool CpuModel::allows(const ZydisDecodedInstruction& i) const {
         default: return has(Feature::cet_ss);
         }
     }
+    // The decoder has two SYSCALLs: one of 64-bit mode, and AMD's of the other modes.
+    if (i.meta.isa_set == ZYDIS_ISA_SET_AMD && (i.mnemonic == ZYDIS_MNEMONIC_SYSCALL || i.mnemonic == ZYDIS_MNEMONIC_SYSRET))
+        return vendor == Vendor::amd && has(Feature::syscall);
     return isa_sets_[i.meta.isa_set];
 }
 
@@ -203,6 +207,12 @@ Expected<CpuModel> find_cpu_model(std::string_view text) {
             const auto [last, error] = std::from_chars(digits.data(), digits.data() + digits.size(), model.physical_bits);
             if (error != std::errc{} || last != digits.data() + digits.size() || model.physical_bits < 32 || model.physical_bits > 52)
                 return Error(fmt::format("--cpu {}: phys_bits must be a number from 32 to 52", text));
+            continue;
+        }
+        if (item.starts_with("vendor=")) {
+            if (item != "vendor=GenuineIntel" && item != "vendor=AuthenticAMD")
+                return Error(fmt::format("--cpu {}: vendor must be GenuineIntel or AuthenticAMD", text));
+            model.vendor = item == "vendor=AuthenticAMD" ? Vendor::amd : Vendor::intel;
             continue;
         }
         const std::string_view key = item.substr(item.empty() ? 0 : 1);

@@ -53,6 +53,9 @@ struct CpuidResult {
     }
 };
 
+/// Whose processor CPUID says it is. An AMD one has SYSCALL and SYSRET outside 64-bit mode too; nothing else differs.
+enum class Vendor : u8 { intel, amd };
+
 /// What CPUID shows of the processor that executes it.
 struct CpuidContext {
     u32 apic_id = 0;
@@ -85,6 +88,7 @@ struct CpuModel {
     u32 signature = 0; ///< CPUID.1:EAX, and EDX after reset
     unsigned physical_bits = 46;
     bool has_1g_pages = false;
+    Vendor vendor = Vendor::intel;
 
     bool has(Feature f) const { return features_[static_cast<unsigned>(f)]; }
 
@@ -120,7 +124,7 @@ u64 xss_supported(const CpuModel& model);
 /// All named models, the default first.
 std::span<const CpuIdentity> cpu_identities();
 
-/// NAME[,+FEATURE|,-FEATURE|,phys_bits=N]...; an empty name is the default. Fails with one sentence for an unknown name or feature, or when
+/// NAME[,+FEATURE|,-FEATURE|,phys_bits=N|,vendor=NAME]...; an empty name is the default. Fails with one sentence for an unknown name or feature, or when
 /// the host lacks an instruction that the model needs.
 Expected<CpuModel> find_cpu_model(std::string_view name);
 

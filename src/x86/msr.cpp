@@ -3,6 +3,7 @@
 #include "x86/msr.h"
 
 #include "x86/model.h"
+#include "x86/segments.h"
 
 #include <algorithm>
 #include <iterator>
@@ -15,11 +16,10 @@ constexpr u64 msr_platform_info = 10 << 8           // maximum non-turbo ratio: 
                                   | bit(31)         // CPUID faulting is there
                                   | u64{10} << 40;  // maximum efficiency ratio
 constexpr u64 feature_control_locked = bit(0) | bit(2); ///< locked, VMX allowed outside SMX operation
-constexpr u64 misc_enable_fast_strings = bit(0), misc_enable_bts_unavailable = bit(11), misc_enable_pebs_unavailable = bit(12),
+constexpr u64 misc_enable_fast_strings = bit(0), misc_enable_thermal = bit(3), misc_enable_speedstep = bit(16),
+              misc_enable_xtpr_disable = bit(23), misc_enable_bts_unavailable = bit(11), misc_enable_pebs_unavailable = bit(12),
               misc_enable_monitor = bit(18), misc_enable_limit_cpuid = bit(22), misc_enable_xd_disable = bit(34);
 constexpr u64 pat_after_reset = 0x0007'0406'0007'0406;
-
-bool canonical_address(const Cpu& cpu, u64 a) { return sign_extend(a, cpu.cr4 & cr4::la57 ? 57 : 48) == a; }
 
 /// Memory types that MTRRs may hold: UC, WC, WT, WP, WB.
 bool mtrr_type(u64 t) { return t == 0 || t == 1 || t == 4 || t == 5 || t == 6; }
@@ -43,7 +43,7 @@ Faultable<> store_unless(Cpu& cpu, u64& to, u64 value, u64 reserved) {
 }
 
 Faultable<> store_canonical(Cpu& cpu, u64& to, u64 value) {
-    if (!canonical_address(cpu, value))
+    if (!canonical_base(cpu, value))
         return cpu.gp();
     to = value;
     return {};
@@ -162,8 +162,9 @@ Faultable<> write_misc_features_enables(Cpu& cpu, Index, u64 value) {
 Faultable<u64> read_misc_enable(Cpu& cpu, Index) { return cpu.msr.misc_enable; }
 
 Faultable<> write_misc_enable(Cpu& cpu, Index, u64 value) {
-    const u64 writable = misc_enable_fast_strings | misc_enable_limit_cpuid |
-                         (cpu.model().has(Feature::monitor) ? misc_enable_monitor : 0) |
+    // Thermal control, SpeedStep and xTPR messages can be switched and have nothing to switch; the monitor bit shows in CPUID.
+    const u64 writable = misc_enable_fast_strings | misc_enable_thermal | misc_enable_speedstep | misc_enable_monitor |
+                         misc_enable_limit_cpuid | misc_enable_xtpr_disable |
                          (cpu.model().has(Feature::nx) ? misc_enable_xd_disable : 0);
     constexpr u64 read_only = misc_enable_bts_unavailable | misc_enable_pebs_unavailable;
     if (value & ~(writable | read_only))
@@ -355,6 +356,35 @@ Faultable<u64> read_vmx(Cpu& cpu, Index msr) {
     return value;
 }
 
+bool exists_pkrs(const CpuModel& m) { return m.has(Feature::pks); }
+
+Faultable<u64> read_pkrs(Cpu& cpu, Index) { return u64{cpu.msr.pkrs}; }
+
+Faultable<> write_pkrs(Cpu& cpu, Index, u64 value) {
+    if (value >> 32)
+        return cpu.gp();
+    cpu.msr.pkrs = static_cast<u32>(value);
+    cpu.paging_changed();
+    return {};
+}
+
+// ---- AMD's performance counters: they can be programmed, and no event that they could count ever happens ----------------
+
+bool exists_perf_legacy(const CpuModel& m) { return m.vendor == Vendor::amd; }
+
+Faultable<u64> read_perf_legacy_ctl(Cpu& cpu, Index msr) { return cpu.msr.perf_event_select[msr & 3]; }
+
+Faultable<> write_perf_legacy_ctl(Cpu& cpu, Index msr, u64 value) {
+    return store_unless(cpu, cpu.msr.perf_event_select[msr & 3], value, ~u64{0x3f0'ffff'ffff});
+}
+
+Faultable<u64> read_perf_legacy_ctr(Cpu& cpu, Index msr) { return cpu.msr.perf_counter[msr & 3]; }
+
+Faultable<> write_perf_legacy_ctr(Cpu& cpu, Index msr, u64 value) {
+    cpu.msr.perf_counter[msr & 3] = value & low_mask(48);
+    return {};
+}
+
 bool exists_xss(const CpuModel& m) { return m.has(Feature::xsaves); }
 
 Faultable<u64> read_xss(Cpu& cpu, Index) { return cpu.msr.xss; }
@@ -377,6 +407,7 @@ constexpr ExistsRow conditions[] = {
     {"tsc_deadline", exists_tsc_deadline}, {"arch_capabilities", exists_arch_capabilities}, {"spec_ctrl", exists_spec_ctrl},
     {"pred_cmd", exists_pred_cmd},     {"flush_cmd", exists_flush_cmd},       {"xss", exists_xss},
     {"vmx", exists_vmx},
+    {"pkrs", exists_pkrs},             {"perf_legacy_ctl", exists_perf_legacy}, {"perf_legacy_ctr", exists_perf_legacy},
 };
 
 constexpr Exists exists_of(std::string_view id) {

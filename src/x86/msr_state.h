@@ -26,6 +26,8 @@ struct MsrState {
     u64 bios_sign_id = 0;
     u64 spec_ctrl = 0;
     u64 debugctl = 0;
+    u32 pkrs = 0;
+    std::array<u64, 4> perf_event_select{}, perf_counter{}; ///< AMD's
     u64 xss = 0;
     u64 mcg_status = 0;
     u64 smi_count = 0;

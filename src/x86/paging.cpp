@@ -157,13 +157,15 @@ private:
                     readable = writable = false;
             }
         }
-        if (rights.user && (cpu_.cr4 & cr4::pke) && cpu_.long_mode()) {
+        if ((cpu_.cr4 & (rights.user ? cr4::pke : cr4::pks)) && cpu_.long_mode()) {
             const unsigned key = static_cast<unsigned>(bits(e, 62, 59));
-            const bool ad = (cpu_.pkru >> (2 * key)) & 1, wd = (cpu_.pkru >> (2 * key + 1)) & 1;
-            const bool was_readable = readable, was_writable = writable;
+            const u32 key_rights = rights.user ? cpu_.pkru : cpu_.msr.pkrs;
+            const bool ad = (key_rights >> (2 * key)) & 1, wd = (key_rights >> (2 * key + 1)) & 1;
+            const bool denies_write = ad || (wd && (user || wp));
             readable &= !ad;
-            writable &= !ad && !(wd && (user || wp));
-            if (use_ != Use::fetch && (use_ == Use::write ? was_writable && !writable : was_readable && !readable))
+            writable &= !denies_write;
+            // The flag tells what the key says, whether the tables would have allowed the access or not.
+            if (use_ != Use::fetch && (use_ == Use::write ? denies_write : ad))
                 key_fault = pfec::pk;
         }
         const bool allowed = use_ == Use::fetch ? executable : use_ == Use::write ? writable : readable;

@@ -2,9 +2,13 @@
 // Descriptor loads and their checks (SDM volume 3, Protection; volume 2, MOV, LLDT, LTR).
 #include "x86/segments.h"
 
+#include "x86/model.h"
+
 namespace vitrine {
 
 bool canonical_address(const Cpu& cpu, u64 a) { return sign_extend(a, cpu.cr4 & cr4::la57 ? 57 : 48) == a; }
+
+bool canonical_base(const Cpu& cpu, u64 a) { return sign_extend(a, cpu.model().has(Feature::la57) ? 57 : 48) == a; }
 
 namespace {
 
@@ -152,7 +156,7 @@ Faultable<> load_ldtr(Cpu& cpu, u16 selector, Vector v) {
         return cpu.raise(v == Vector::ts ? Vector::ts : Vector::np, selector_error(selector));
     if (cpu.long_mode()) {
         TRY(read_upper_half(cpu, selector, d, v));
-        if (!canonical_address(cpu, d.base64()))
+        if (!canonical_base(cpu, d.base64()))
             return cpu.raise(v, selector_error(selector));
     }
     cpu.segments[ldtr] = d.cache(selector);
@@ -174,7 +178,7 @@ Faultable<> load_tr(Cpu& cpu, u16 selector) {
         return cpu.raise(Vector::np, selector_error(selector));
     if (cpu.long_mode()) {
         TRY(read_upper_half(cpu, selector, d));
-        if (!canonical_address(cpu, d.base64()))
+        if (!canonical_base(cpu, d.base64()))
             return cpu.gp(selector_error(selector));
     }
     TRY(mark_busy(cpu, selector, true));
@@ -190,8 +194,9 @@ void drop_inner_segments(Cpu& cpu) {
         const Segment& s = cpu.segments[name];
         const bool conforming = (s.type() & 12) == 12;
         if (s.usable() && !conforming && s.dpl() < cpu.cpl) {
-            cpu.segments[name] = null_segment(0);
-            cpu.segment_changed(name);
+            // The base stays, and 64-bit code can use it (FS and GS).
+            cpu.segments[name].selector = 0;
+            cpu.segments[name].rights |= static_cast<u32>(rights::unusable.mask());
         }
     }
 }

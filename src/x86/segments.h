@@ -77,6 +77,10 @@ constexpr u32 selector_error(u16 selector, u32 ext = 0) { return (selector & 0xf
 
 bool canonical_address(const Cpu& cpu, u64 a);
 
+/// For registers that hold addresses (MSRs, bases of segments and tables) and for INVPCID: the width counts that the processor
+/// has, whether CR4.LA57 uses it or not.
+bool canonical_base(const Cpu& cpu, u64 a);
+
 /// Whether a non-null selector's descriptor lies within its table.
 bool in_table(const Cpu& cpu, u16 selector);
 

@@ -37,6 +37,9 @@ void MsrState::state(Visitor& v) {
     v.field("IA32_BIOS_SIGN_ID", bios_sign_id);
     v.field("IA32_SPEC_CTRL", spec_ctrl);
     v.field("IA32_DEBUGCTL", debugctl);
+    v.field("IA32_PKRS", pkrs);
+    v.field("PERF_LEGACY_CTL", perf_event_select);
+    v.field("PERF_LEGACY_CTR", perf_counter);
     v.field("IA32_XSS", xss);
     v.field("IA32_MCG_STATUS", mcg_status);
     v.field("MSR_SMI_COUNT", smi_count);

@@ -194,6 +194,7 @@ void Tlb::state(Visitor& v) {
         v.field("root", s.key.root);
         v.field("vpid", s.key.vpid);
         v.field("pcid", s.key.pcid);
+        v.field("pkrs", s.key.pkrs);
         v.field("mode", s.key.mode);
         v.field("last used", s.last_used);
         for (auto& t : s.tables) {

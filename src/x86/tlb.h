@@ -90,6 +90,7 @@ private:
 struct TlbKey {
     u64 root = 0; ///< EPTP when there is one
     u16 vpid = 0, pcid = 0;
+    u32 pkrs = 0; ///< protection-key rights for supervisor pages, when they count
     u64 mode = 0; ///< paging mode and permission bits of CR0, CR4, EFER; PKRU in the upper half when it counts
 
     bool operator==(const TlbKey&) const = default;

@@ -213,7 +213,7 @@ Outcome invpcid(Cpu& cpu, const Instruction& i) {
     const u16 pcid = descriptor[0] & 0xfff;
     const bool names_pcid = type < 2;
     if (type > 3 || (descriptor[0] >> 12) || (names_pcid && pcid && !(cpu.cr4 & cr4::pcide)) ||
-        (type == 0 && !canonical_address(cpu, descriptor[1])))
+        (type == 0 && !canonical_base(cpu, descriptor[1])))
         return cpu.gp();
     const TlbKey present = cpu.tlb().key();
     if (type == 0 && pcid == present.pcid) {

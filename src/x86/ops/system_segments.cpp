@@ -97,7 +97,7 @@ template <SegmentName name> Outcome write_base(Cpu& cpu, const Instruction& i) {
     if (!(cpu.cr4 & cr4::fsgsbase) || !cpu.mode64())
         return cpu.ud();
     const u64 value = i.operand_size == 8 ? get<u64>(cpu, i.reg) : get<u32>(cpu, i.reg);
-    if (!canonical_address(cpu, value))
+    if (!canonical_base(cpu, value))
         return cpu.gp();
     cpu.segments[name].base = value;
     cpu.segment_changed(name);

@@ -24,7 +24,7 @@ template <TableRegister State::*table> Outcome load_table(Cpu& cpu, const Instru
     std::memcpy(&r.limit, bytes, 2);
     std::memcpy(&r.base, bytes + 2, size - 2);
     if (cpu.mode64()) {
-        if (!canonical_address(cpu, r.base))
+        if (!canonical_base(cpu, r.base))
             return cpu.gp();
     } else if (i.operand_size == 2) {
         r.base &= 0xff'ffff;

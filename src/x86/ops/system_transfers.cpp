@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ways into and out of the system: INT, SYSCALL, SYSENTER and their returns, and the binding of far transfers.
+#include "x86/model.h"
 #include "x86/ops/system.h"
 
 namespace vitrine::ops {
@@ -83,11 +84,37 @@ void enter_flat(Cpu& cpu, u64 code, u64 stack, u8 cpl, bool long_code) {
     set_code_segment(cpu, flat_code(code, cpl, long_code), cpl);
 }
 
-bool syscall_enabled(const Cpu& cpu) { return cpu.mode64() && (cpu.efer & efer::sce); }
+/// Intel has these in 64-bit mode only, AMD in every protected one.
+bool syscall_enabled(const Cpu& cpu) {
+    return (cpu.efer & efer::sce) &&
+           (cpu.mode64() || (cpu.model().vendor == Vendor::amd && cpu.protected_mode() && !cpu.v86()));
+}
+
+/// AMD's legacy mode: EIP comes from STAR, and flags are not saved.
+Outcome legacy_syscall(Cpu& cpu, const Instruction& i) {
+    cpu.gpr[rcx] = cpu.next_rip(i);
+    cpu.flags &= ~(rflags::if_ | rflags::rf);
+    const u64 code = bits(cpu.msr.star, 47, 32) & 0xfffc;
+    enter_flat(cpu, code, code + 8, 0, false);
+    cpu.rip = cpu.msr.star & 0xffff'ffff;
+    return Outcome::branch;
+}
+
+Outcome legacy_sysret(Cpu& cpu) {
+    const u64 selector = bits(cpu.msr.star, 63, 48);
+    const u64 target = cpu.gpr[rcx] & 0xffff'ffff;
+    cpu.flags |= rflags::if_;
+    enter_flat(cpu, selector, selector + 8, 3, false);
+    cpu.rip = target;
+    return Outcome::branch;
+}
 
 Outcome syscall(Cpu& cpu, const Instruction& i) {
     if (!syscall_enabled(cpu))
         return cpu.ud();
+    if (!cpu.long_mode())
+        return legacy_syscall(cpu, i);
+    const u64 target = cpu.mode64() ? cpu.msr.lstar : cpu.msr.cstar;
     const u64 flags = cpu.rflags() & ~rflags::rf;
     cpu.gpr[rcx] = cpu.next_rip(i);
     cpu.gpr[r11] = flags;
@@ -96,7 +123,7 @@ Outcome syscall(Cpu& cpu, const Instruction& i) {
         cpu.no_single_step();
     const u64 code = bits(cpu.msr.star, 47, 32);
     enter_flat(cpu, code & 0xfffc, (code & 0xfffc) + 8, 0, true);
-    cpu.rip = cpu.msr.lstar;
+    cpu.rip = target;
     return Outcome::branch;
 }
 
@@ -105,6 +132,8 @@ Outcome sysret(Cpu& cpu, const Instruction& i) {
         return cpu.ud();
     if (!privileged(cpu))
         return cpu.gp();
+    if (!cpu.long_mode())
+        return legacy_sysret(cpu);
     const bool to_64 = i.operand_size == 8;
     if (to_64 && !canonical_address(cpu, cpu.gpr[rcx]))
         return cpu.gp();
