@@ -114,7 +114,9 @@ public:
 
     u32 stack32(unsigned n) { return read<u32>(cpu.segments[ss].base + cpu.gpr[rsp] + 4 * n); }
 
-    u16 stack16(unsigned n) { return read<u16>(cpu.segments[ss].base + (cpu.gpr[rsp] & 0xffff) + 2 * n); }
+    u16 stack16(unsigned n) {
+        return read<u16>(cpu.segments[ss].base + (cpu.gpr[rsp] & (cpu.code_mode().stack32 ? 0xffff'ffff : 0xffff)) + 2 * n);
+    }
 
 private:
     void tables(u64 idt, u16 task, u64 task_at) {

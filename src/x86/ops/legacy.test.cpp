@@ -204,7 +204,8 @@ TEST_F(Legacy, SixteenBitStacksWrapAround) {
     m.enter_real();
     cpu.gpr[rsp] = 0xabcd'0002;
     cpu.gpr[rax] = 0x1234;
-    m.put(0x10000, {0x50, 0x50});
+    m.put(0x10100, {0x50, 0x50});
+    cpu.rip = 0x100;
     m.run(1);
     EXPECT_EQ(cpu.gpr[rsp], 0xabcd'0000u) << "only SP moves";
     m.run(1);
