@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests of the XSAVE family beyond what programs see: compaction, XSAVES and XRSTORS, headers that are refused, XCR0.
+#include "x86/ops/xsave.h"
+
 #include "x86/system_machine.h"
 
 #include <gtest/gtest.h>
