@@ -35,9 +35,9 @@ class BareMachine {
 public:
     static constexpr u64 tables = 0x10000, code_at = 0x100000, stack_top = 0x200000, data_at = 0x300000;
 
-    explicit BareMachine(std::string_view model_name = "max")
+    explicit BareMachine(std::string_view model_name = "max", u64 host_code = CodeCache::default_host_code)
         : space(Space::create(16_MiB, glass).value()), model(std::move(find_cpu_model(model_name)).value()),
-          code(*space, model, glass),
+          code(*space, model, glass, host_code),
           cpu({.index = 0, .space = *space, .clock = clock, .glass = glass, .code = code, .model = model}) {
         cpu.connect(apic);
         write<u64>(tables, (tables + 0x1000) | 7);

@@ -12,8 +12,8 @@
 
 namespace vitrine {
 
-CodeCache::CodeCache(Space& space, const CpuModel& model, Glass& glass)
-    : space_(space), model_(model), glass_(glass), thunks_(std::make_unique<ThunkMemory>()), slots_(slots),
+CodeCache::CodeCache(Space& space, const CpuModel& model, Glass& glass, u64 host_code)
+    : space_(space), model_(model), glass_(glass), thunks_(std::make_unique<ThunkMemory>(host_code)), slots_(slots),
       rows_(ZYDIS_MNEMONIC_MAX_VALUE + 1) {
     for (const auto rows : {integer_rows(), string_rows(), branch_rows(), system_rows(), vector_rows(), x87_rows()})
         for (const OpRow& row : rows)

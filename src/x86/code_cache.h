@@ -20,7 +20,9 @@ class ThunkMemory;
 
 class CodeCache {
 public:
-    CodeCache(Space& space, const CpuModel& model, Glass& glass);
+    static constexpr u64 default_host_code = 32 << 20; ///< bytes for thunks (x86/thunk.h)
+
+    CodeCache(Space& space, const CpuModel& model, Glass& glass, u64 host_code = default_host_code);
     ~CodeCache();
     CodeCache(const CodeCache&) = delete;
     CodeCache& operator=(const CodeCache&) = delete;

@@ -271,7 +271,7 @@ std::string unbound(const CpuModel& model, ZydisMachineMode mode, CodeMode code_
     for (const auto group : {integer_rows(), string_rows(), branch_rows(), system_rows(), vector_rows(), x87_rows()})
         for (const OpRow& row : group)
             rows.emplace(row.mnemonic, &row);
-    ThunkMemory thunks;
+    ThunkMemory thunks(32 << 20);
     std::map<std::string, std::string> missing;
     walk_opcodes(mode, [&](const std::vector<u8>& bytes) {
         ZydisDecodedInstruction info;

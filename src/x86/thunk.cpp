@@ -50,6 +50,7 @@ struct Involved {
 
     bool collect(const Decoded& d) {
         const bool is_legacy = d.info.encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY;
+        const bool pair = d.info.mnemonic == ZYDIS_MNEMONIC_VP2INTERSECTD || d.info.mnemonic == ZYDIS_MNEMONIC_VP2INTERSECTQ;
         const bool is_evex = d.info.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX;
         for (unsigned n = 0; n < d.info.operand_count; ++n) {
             const ZydisDecodedOperand& o = d.operands[n];
@@ -76,7 +77,7 @@ struct Involved {
                 if (id != 0 || o.encoding != ZYDIS_OPERAND_ENCODING_MASK)
                     mask_load |= static_cast<u8>(1 << id);
                 if (writes)
-                    mask_store |= static_cast<u8>(1 << id);
+                    mask_store |= pair ? static_cast<u8>(3 << (id & ~1u)) : static_cast<u8>(1 << id);
                 break;
             case ZYDIS_REGCLASS_GPR16:
             case ZYDIS_REGCLASS_GPR32:

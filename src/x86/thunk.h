@@ -43,7 +43,7 @@ std::optional<HostForm> host_form(const Decoded& decoded);
 /// Host code of all processors of a machine: mapped twice (to write, to run), bounded, one thunk for each distinct instruction.
 class ThunkMemory {
 public:
-    explicit ThunkMemory(u64 size = default_size);
+    explicit ThunkMemory(u64 size);
     ~ThunkMemory();
     ThunkMemory(const ThunkMemory&) = delete;
     ThunkMemory& operator=(const ThunkMemory&) = delete;
@@ -58,7 +58,6 @@ public:
     u64 count() const { return thunks_.size(); }
     u64 used() const { return used_; }
 
-    static constexpr u64 default_size = 32 << 20;
     static constexpr u64 reserve = 128 << 10; ///< room for one block's thunks
 
 private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Moves: MOV, MOVNTI, MOVZX, MOVSX, MOVSXD, MOVBE, LEA, CMOVcc, SETcc, XLAT, and the sign extensions of the accumulator.
+// Moves: MOV, MOVNTI, MOVDIRI, MOVDIR64B, MOVZX, MOVSX, MOVSXD, MOVBE, LEA, CMOVcc, SETcc, XLAT, and the sign extensions of the accumulator.
 #include "x86/ops/forms.h"
 #include "x86/ops/integer.h"
 
@@ -52,6 +52,24 @@ Handler bind_mov(const Decoded& d, Instruction& out) {
         });
     });
 }
+
+// ---- MOVDIR64B ------------------------------------------------------------------------------------------------------
+
+/// The destination is ES: and the register, in the address size.
+Outcome movdir64b(Cpu& cpu, const Instruction& i) {
+    constexpr unsigned size = 64;
+    const u64 offset = get<u64>(cpu, i.reg) & i.address_mask;
+    const Linear from = TRY(cpu.address(i, size, Use::read));
+    const Linear to = TRY(cpu.segmented(es, offset, size, Use::write));
+    if (to.value % size)
+        return cpu.gp();
+    u8 data[size];
+    TRY(cpu.load_bytes(from, data, size));
+    TRY(cpu.store_bytes(to, data, size));
+    return next(cpu, i);
+}
+
+Handler bind_movdir64b(const Decoded&, Instruction&) { return movdir64b; }
 
 // ---- MOVZX, MOVSX, MOVSXD -------------------------------------------------------------------------------------------
 
@@ -188,6 +206,8 @@ std::span<const OpRow> move_rows() {
     static constexpr OpRow rows[] = {
         {ZYDIS_MNEMONIC_MOV, bind_mov},
         {ZYDIS_MNEMONIC_MOVNTI, bind_mov},
+        {ZYDIS_MNEMONIC_MOVDIRI, bind_mov},
+        {ZYDIS_MNEMONIC_MOVDIR64B, bind_movdir64b},
         {ZYDIS_MNEMONIC_MOVZX, bind_extend<false>},
         {ZYDIS_MNEMONIC_MOVSX, bind_extend<true>},
         {ZYDIS_MNEMONIC_MOVSXD, bind_extend<true>},
