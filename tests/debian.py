@@ -72,7 +72,10 @@ with tempfile.TemporaryDirectory() as scratch:
     for name in same:
         first, second = in_guest.get(name, "").splitlines(), on_host[name].splitlines()
         wrong = [f"  here  {b}\n  guest {a}" for a, b in zip(first, second) if a != b][:10]
-        if first != second:
+        if name == "versions" and len(first) == len(second):
+            # Minor versions may differ: told, in case something else does.
+            print("versions:", "equal" if first == second else "\n" + "\n".join(wrong))
+        elif first != second:
             failures.append(f"{name}: {len(first)} lines in the guest, {len(second)} here\n" + "\n".join(wrong))
         else:
             print(f"{name}: {len(first)} lines equal")
