@@ -137,7 +137,7 @@ void Unit::load_guest() {
     cpu_.vpid = vtx::secondary.enable_vpid(secondaries) ? static_cast<u16>(vmcs_[F::vpid]) : u16{0};
     cpu_.second_level = nullptr;
     if (vtx::secondary.enable_ept(secondaries)) {
-        ept_.select(vmcs_[F::eptp], vtx::secondary.enable_pml(secondaries) != 0);
+        ept_.select(vmcs_[F::eptp], vtx::secondary.enable_pml(secondaries) != 0, vtx::secondary.mode_based_execute_control(secondaries) != 0);
         cpu_.second_level = &ept_;
     }
     cpu_.cr0_required = vtx::secondary.unrestricted_guest(secondaries) ? cr0_fixed0 & ~(cr0::pe | cr0::pg) : cr0_fixed0;

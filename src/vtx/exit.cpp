@@ -22,9 +22,9 @@ u32 information_of(const Event& e) {
 
 void Unit::exit(ExitReason reason, u64 qualification, const ExitInformation& information, const Event* during) {
     ++exits_[static_cast<unsigned>(reason)];
-    const ExitRow* name = find_exit(reason);
-    cpu_.glass().tell(Topic::vmx, "exit", {{"cpu", cpu_.index()}, {"reason", name ? name->name : "?"}, {"qualification", qualification}, {"rip", cpu_.rip},
-                                           {"gpa", information.guest_physical}, {"event", information.interruption}});
+    if (cpu_.glass().on(Topic::vmx)) [[unlikely]]
+        cpu_.glass().tell(Topic::vmx, "exit", {{"cpu", cpu_.index()}, {"reason", find_exit(reason)->name}, {"qualification", qualification}, {"rip", cpu_.rip},
+                                               {"gpa", information.guest_physical}, {"event", information.interruption}});
     vmcs_.set(F::exit_reason, static_cast<u32>(reason));
     vmcs_.set(F::exit_qualification, qualification);
     vmcs_.set(F::exit_interruption_information, information.interruption);

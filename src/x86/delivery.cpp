@@ -97,6 +97,7 @@ void Cpu::deliver(Event event) {
             // Shadows cover the one instruction that the event has now come before or been caused by.
             sti_shadow = mov_ss_shadow = false;
             mtf_due |= intercepted(Intercept::monitor_trap);
+            nmi_unblocked = false;
             events_changed();
             return;
         }

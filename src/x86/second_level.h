@@ -13,7 +13,7 @@ class Cpu;
 struct SecondLevelAccess {
     bool read = false, write = false, fetch = false;
     bool page_walk = false; ///< an entry of the guest's paging structures
-    bool user = false;      ///< the final access is a user one (mode-based execute control)
+    bool user = false;      ///< the linear address is a user-mode one: U/S = 1 in all entries (mode-based execute control)
     u64 linear = 0;
     bool linear_valid = true;
 };

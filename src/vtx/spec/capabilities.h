@@ -118,7 +118,7 @@ constexpr Capabilities implemented() {
             f.virtual_interrupt_delivery.mask() | f.enable_ept.mask() | f.descriptor_table_exiting.mask() | f.enable_rdtscp.mask() | f.enable_vpid.mask() |
             f.wbinvd_exiting.mask() | f.unrestricted_guest.mask() | f.pause_loop_exiting.mask() | f.rdrand_exiting.mask() |
             f.enable_invpcid.mask() | f.enable_vm_functions.mask() | f.vmcs_shadowing.mask() | f.rdseed_exiting.mask() |
-            f.enable_pml.mask() | f.enable_xsaves.mask() | f.use_tsc_scaling.mask());
+            f.mode_based_execute_control.mask() | f.enable_pml.mask() | f.enable_xsaves.mask() | f.use_tsc_scaling.mask());
     }
     {
         const ExitControls& f = vtx::exiting;

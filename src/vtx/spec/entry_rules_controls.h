@@ -183,6 +183,12 @@ inline constexpr Rule control_rules[] = {
      [](auto& v) { return secondary.enable_pml(ask::secondary(v)); },
      [](auto& v) { return ask::page(v, v[F::pml_address]); },
      [](auto& v) { v.set(F::primary, primary.activate_secondary_controls); v.set(F::secondary, secondary.enable_ept); v.set(F::secondary, secondary.enable_pml); v.at(F::pml_address) |= 8; }},
+    {"entry.mode-based-needs-ept", sdm::execution_controls, Failure::invalid_controls,
+     "If 'mode-based execute control for EPT' is 1, 'enable EPT' must be 1.",
+     [](auto& v) { return secondary.mode_based_execute_control(ask::secondary(v)); },
+     [](auto& v) { return secondary.enable_ept(ask::secondary(v)); },
+     [](auto& v) { v.set(F::primary, primary.activate_secondary_controls); v.set(F::secondary, secondary.mode_based_execute_control); v.set(F::secondary, secondary.enable_ept, 0);
+                   v.set(F::secondary, secondary.unrestricted_guest, 0); v.set(F::secondary, secondary.enable_pml, 0); v.set(F::secondary, secondary.enable_vm_functions, 0); }},
     {"entry.unrestricted-needs-ept", sdm::execution_controls, Failure::invalid_controls,
      "If 'unrestricted guest' is 1, 'enable EPT' must be 1.",
      [](auto& v) { return secondary.unrestricted_guest(ask::secondary(v)); },
