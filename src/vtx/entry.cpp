@@ -236,7 +236,7 @@ void Unit::set_intercepts() {
 void Unit::entry_failed(ExitReason reason, u64 qualification) {
     vmcs_.set(F::exit_reason, static_cast<u32>(reason) | entry_failure_flag);
     vmcs_.set(F::exit_qualification, qualification);
-    ++exits_[static_cast<unsigned>(reason)];
+    count(reason);
     load_host();
 }
 

@@ -21,7 +21,7 @@ u32 information_of(const Event& e) {
 } // namespace
 
 void Unit::exit(ExitReason reason, u64 qualification, const ExitInformation& information, const Event* during) {
-    ++exits_[static_cast<unsigned>(reason)];
+    count(reason);
     if (cpu_.glass().on(Topic::vmx)) [[unlikely]]
         cpu_.glass().tell(Topic::vmx, "exit", {{"cpu", cpu_.index()}, {"reason", find_exit(reason)->name}, {"qualification", qualification}, {"rip", cpu_.rip},
                                                {"gpa", information.guest_physical}, {"event", information.interruption}});
@@ -42,6 +42,13 @@ void Unit::exit(ExitReason reason, u64 qualification, const ExitInformation& inf
     if (!store_msrs())
         return abort(abort_indicator::saving_guest_msrs, "an MSR of the VM-exit MSR-store area could not be saved");
     load_host();
+}
+
+void Unit::count(ExitReason reason) {
+    u64*& counter = counters_[static_cast<unsigned>(reason)];
+    if (!counter)
+        counter = &cpu_.glass().counter(fmt::format("vmx.exit.{}", find_exit(reason)->id));
+    ++*counter;
 }
 
 void Unit::save_guest(const ExitInformation& information, const Event* during) {
