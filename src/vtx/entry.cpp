@@ -153,7 +153,7 @@ u64 Unit::load_msrs(F address, F count, bool guest) {
         const u64 index = cpu_.space().read<u64>(at, cpu_.requester()), value = cpu_.space().read<u64>(at + 8, cpu_.requester());
         const u32 msr = static_cast<u32>(index);
         const bool refused = index >> 32 || msr == fs_base || msr == gs_base || msr >> 8 == 8 || (guest && msr == update_trigger) || msr == smm_monitor_control;
-        if (refused || !write_msr(cpu_, msr, value))
+        if (n >= most_msrs || refused || !write_msr(cpu_, msr, value))
             return n + 1;
     }
     return 0;

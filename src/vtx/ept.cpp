@@ -85,6 +85,22 @@ Faultable<SecondLevelPage> Ept::translate(Cpu& cpu, GuestPhysical address, const
     }
 }
 
+bool Ept::examine(Cpu& cpu, GuestPhysical address, Physical& at) {
+    u64 table = eptp_ & ~0xfffull & low_mask(52);
+    for (unsigned level = 4;; --level) {
+        const unsigned shift = 12 + 9 * (level - 1);
+        u64 entry = 0;
+        cpu.read_physical(Physical{table + (address.value >> shift & 0x1ff) * 8}, &entry, 8);
+        if (!(entry & 7))
+            return false;
+        if (level == 1 || (level < 4 && (entry & page_bit))) {
+            at = Physical{(entry & low_mask(52) & ~low_mask(shift)) | (address.value & low_mask(shift))};
+            return true;
+        }
+        table = entry & ~0xfffull & low_mask(52);
+    }
+}
+
 Fault Ept::violation(Cpu& cpu, GuestPhysical address, const SecondLevelAccess& access, bool read, bool write, u64 rights) {
     const EptViolation& q = ept_violation_qualification;
     u64 qualification = (read ? q.read.mask() : 0) | (write ? q.write.mask() : 0) | (access.fetch ? q.fetch.mask() : 0) |

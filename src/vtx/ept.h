@@ -24,6 +24,7 @@ public:
     /// Bit 7 is reserved in the EPTP: translations made by other rules stay apart by it.
     u64 root() const override { return eptp_ | (mode_based_ ? 0x80 : 0); }
 
+    bool examine(Cpu& cpu, GuestPhysical address, Physical& at) override;
     Faultable<SecondLevelPage> translate(Cpu& cpu, GuestPhysical address, const SecondLevelAccess& access) override;
 
     void state(Visitor& v);

@@ -113,7 +113,7 @@ bool Unit::store_msrs() {
         const Physical at{vmcs_[F::exit_msr_store_address] + 16 * n};
         const u64 index = cpu_.space().read<u64>(at, cpu_.requester());
         const u32 msr = static_cast<u32>(index);
-        if (index >> 32 || msr == fs_base || msr == gs_base || msr >> 8 == 8)
+        if (n >= most_msrs || index >> 32 || msr == fs_base || msr == gs_base || msr >> 8 == 8)
             return false;
         const Faultable<u64> value = vitrine::read_msr(cpu_, msr);
         if (!value.ok())

@@ -68,7 +68,10 @@ private:
     /// Reads an entry through the second level, if there is one; remembers its physical address.
     Faultable<u64> entry(u64 guest_physical, unsigned width) {
         Physical p{guest_physical};
-        if (cpu_.second_level) {
+        if (cpu_.second_level && record) {
+            if (!cpu_.second_level->examine(cpu_, GuestPhysical{guest_physical}, p))
+                return Fault{};
+        } else if (cpu_.second_level) {
             const SecondLevelPage page = TRY(cpu_.second_level->translate(
                 cpu_, GuestPhysical{guest_physical},
                 {.read = true, .write = false, .page_walk = true, .linear = a_.value}));
@@ -223,8 +226,11 @@ private:
                 flags &= ~Translation::dirty;
             t.page = page.page | flags;
         }
-        if (record)
+        if (record) {
             record->page = Physical{t.page & ~0xfffull};
+            if (cpu_.second_level)
+                record->present = cpu_.second_level->examine(cpu_, GuestPhysical{t.page & ~0xfffull}, record->page);
+        }
         return t;
     }
 

@@ -32,6 +32,8 @@ public:
     /// What tags the translations made through it (EPTP); never 0.
     virtual u64 root() const = 0;
     /// Fault means that an exit (or #VE) has been recorded with the processor.
+    /// Where the address lies, for people who look: changes nothing. False: nowhere.
+    virtual bool examine(Cpu& cpu, GuestPhysical address, Physical& at) = 0;
     virtual Faultable<SecondLevelPage> translate(Cpu& cpu, GuestPhysical address, const SecondLevelAccess& access) = 0;
 };
 

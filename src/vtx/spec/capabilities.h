@@ -12,6 +12,7 @@ namespace vitrine::vtx {
 inline constexpr u32 vmcs_revision = 0x0056'5401; ///< ours; bit 31 clear
 inline constexpr unsigned preemption_timer_rate = 5; ///< the timer counts TSC >> 5
 inline constexpr unsigned cr3_target_count = 4;
+inline constexpr unsigned most_msrs = 512; ///< in an MSR area: what IA32_VMX_MISC recommends is what is done, and no more
 
 /// IA32_VMX_BASIC.
 struct Basic {
