@@ -9,7 +9,8 @@ namespace vitrine::vtx {
 
 namespace {
 
-constexpr u64 readable = 1, writable = 2, executable = 4, user_executable = bit(10), page_bit = bit(7), accessed = bit(8), dirty = bit(9);
+constexpr u64 readable = 1, writable = 2, executable = 4, user_executable = bit(10), page_bit = bit(7), accessed = bit(8), dirty = bit(9),
+              suppress_ve = bit(63);
 
 /// Bits that must be zero in an entry of `level` (4 to 1), beyond the physical-address width apart.
 u64 reserved_bits(unsigned level, bool leaf) {
@@ -41,14 +42,14 @@ Faultable<SecondLevelPage> Ept::translate(Cpu& cpu, GuestPhysical address, const
     } used[4];
     unsigned count = 0;
     if (address.value >> 48)
-        return violation(cpu, address, access, read, write, 0);
+        return violation(cpu, address, access, read, write, 0, suppress_ve);
     for (unsigned level = 4;; --level) {
         const unsigned shift = 12 + 9 * (level - 1);
         const Physical at{table + (address.value >> shift & 0x1ff) * 8};
         u64 entry = 0;
         cpu.read_physical(at, &entry, 8);
         if (!(entry & rights_mask))
-            return violation(cpu, address, access, read, write, 0);
+            return violation(cpu, address, access, read, write, 0, entry);
         const bool leaf = level == 1 || (level < 4 && (entry & page_bit));
         const bool size_supported = level == 1 || !leaf || (level == 3 ? vtx::ept_vpid.page_1g(capabilities) : vtx::ept_vpid.page_2m(capabilities));
         const bool write_only = (entry & (readable | writable)) == writable;
@@ -64,7 +65,7 @@ Faultable<SecondLevelPage> Ept::translate(Cpu& cpu, GuestPhysical address, const
         }
         const u64 wanted = (read ? readable : 0) | (write ? writable : 0) | (access.fetch ? fetchable : 0);
         if ((rights & wanted) != wanted)
-            return violation(cpu, address, access, read, write, rights);
+            return violation(cpu, address, access, read, write, rights, entry);
         const u64 page = (entry & low_mask(52) & ~low_mask(shift)) | (address.value & low_mask(shift) & ~0xfffull);
         bool is_dirty = true;
         if (flags) {
@@ -101,12 +102,15 @@ bool Ept::examine(Cpu& cpu, GuestPhysical address, Physical& at) {
     }
 }
 
-Fault Ept::violation(Cpu& cpu, GuestPhysical address, const SecondLevelAccess& access, bool read, bool write, u64 rights) {
+Fault Ept::violation(Cpu& cpu, GuestPhysical address, const SecondLevelAccess& access, bool read, bool write, u64 rights,
+                     u64 entry) {
     const EptViolation& q = ept_violation_qualification;
     u64 qualification = (read ? q.read.mask() : 0) | (write ? q.write.mask() : 0) | (access.fetch ? q.fetch.mask() : 0) |
                         (rights & 7) << q.readable.low() | (rights & user_executable ? q.user_executable.mask() : 0);
     if (access.linear_valid)
         qualification |= q.linear_valid.mask() | (access.page_walk ? 0 : q.translated.mask());
+    if (!(entry & suppress_ve) && unit_.virtualization_exception(qualification, address, access))
+        return cpu.raise(Vector::ve);
     unit_.record(ExitReason::ept_violation, qualification, address, access);
     return cpu.raise_exit();
 }

@@ -30,7 +30,7 @@ public:
     void state(Visitor& v);
 
 private:
-    Fault violation(Cpu& cpu, GuestPhysical address, const SecondLevelAccess& access, bool read, bool write, u64 rights);
+    Fault violation(Cpu& cpu, GuestPhysical address, const SecondLevelAccess& access, bool read, bool write, u64 rights, u64 entry);
     Fault misconfiguration(Cpu& cpu, GuestPhysical address, const SecondLevelAccess& access);
 
     Unit& unit_;

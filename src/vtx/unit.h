@@ -112,6 +112,7 @@ private:
 
     // ---- for EPT (ept_events.cpp) -----------------------------------------------------------------------------------
     void record(ExitReason reason, u64 qualification, GuestPhysical address, const SecondLevelAccess& access);
+    bool virtualization_exception(u64 qualification, GuestPhysical address, const SecondLevelAccess& access); ///< false: it exits
     bool log_dirty(GuestPhysical address); ///< false: the log is full, and the exit is recorded
 
     // ---- APIC virtualisation (apic.cpp) -----------------------------------------------------------------------------

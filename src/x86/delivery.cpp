@@ -93,7 +93,10 @@ void Cpu::deliver(Event event) {
         side_effects(*this, event);
         glass_.tell(Topic::cpu, "event",
                     {{"cpu", index_}, {"vector", static_cast<u64>(event.vector)}, {"error", event.error}, {"cr2", event.cr2}, {"rip", rip}});
-        if (deliver_once(event).ok()) {
+        delivering_ = true;
+        const bool delivered = deliver_once(event).ok();
+        delivering_ = false;
+        if (delivered) {
             // Shadows cover the one instruction that the event has now come before or been caused by.
             sti_shadow = mov_ss_shadow = false;
             mtf_due |= intercepted(Intercept::monitor_trap);

@@ -212,6 +212,11 @@ inline constexpr Rule control_rules[] = {
      [](auto& v) { return ask::page(v, v[F::eptp_list_address]); },
      [](auto& v) { v.set(F::primary, primary.activate_secondary_controls); v.set(F::secondary, secondary.enable_ept); v.set(F::secondary, secondary.enable_vm_functions);
                    v.at(F::vm_function_controls) = 1; v.at(F::eptp_list_address) |= 1; }},
+    {"entry.ve-information-address", sdm::execution_controls, Failure::invalid_controls,
+     "If 'EPT-violation #VE' is 1, bits 11:0 of the virtualization-exception information address must be 0, and no bit beyond the physical-address width may be set.",
+     [](auto& v) { return secondary.ept_violation_ve(ask::secondary(v)); },
+     [](auto& v) { return ask::page(v, v[F::ve_information_address]); },
+     [](auto& v) { v.set(F::primary, primary.activate_secondary_controls); v.set(F::secondary, secondary.ept_violation_ve); v.at(F::ve_information_address) |= 1; }},
     {"entry.vmread-bitmap", sdm::execution_controls, Failure::invalid_controls,
      "If 'VMCS shadowing' is 1, bits 11:0 of the VMREAD-bitmap address must be 0, and no bit beyond the physical-address width may be set.",
      [](auto& v) { return secondary.vmcs_shadowing(ask::secondary(v)); },
