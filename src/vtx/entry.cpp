@@ -137,7 +137,7 @@ void Unit::load_guest() {
     cpu_.vpid = vtx::secondary.enable_vpid(secondaries) ? static_cast<u16>(vmcs_[F::vpid]) : u16{0};
     cpu_.second_level = nullptr;
     if (vtx::secondary.enable_ept(secondaries)) {
-        ept_.select(vmcs_[F::eptp], vtx::secondary.enable_pml(secondaries) != 0);
+        ept_.select(vmcs_[F::eptp], vtx::secondary.enable_pml(secondaries) != 0, vtx::secondary.mode_based_execute_control(secondaries) != 0);
         cpu_.second_level = &ept_;
     }
     cpu_.cr0_required = vtx::secondary.unrestricted_guest(secondaries) ? cr0_fixed0 & ~(cr0::pe | cr0::pg) : cr0_fixed0;
@@ -153,7 +153,7 @@ u64 Unit::load_msrs(F address, F count, bool guest) {
         const u64 index = cpu_.space().read<u64>(at, cpu_.requester()), value = cpu_.space().read<u64>(at + 8, cpu_.requester());
         const u32 msr = static_cast<u32>(index);
         const bool refused = index >> 32 || msr == fs_base || msr == gs_base || msr >> 8 == 8 || (guest && msr == update_trigger) || msr == smm_monitor_control;
-        if (refused || !write_msr(cpu_, msr, value))
+        if (n >= most_msrs || refused || !write_msr(cpu_, msr, value))
             return n + 1;
     }
     return 0;
@@ -236,7 +236,7 @@ void Unit::set_intercepts() {
 void Unit::entry_failed(ExitReason reason, u64 qualification) {
     vmcs_.set(F::exit_reason, static_cast<u32>(reason) | entry_failure_flag);
     vmcs_.set(F::exit_qualification, qualification);
-    ++exits_[static_cast<unsigned>(reason)];
+    count(reason);
     load_host();
 }
 

@@ -9,7 +9,8 @@ namespace vitrine::vtx {
 
 namespace {
 
-constexpr u64 rights_mask = 7, readable = 1, writable = 2, executable = 4, page_bit = bit(7), accessed = bit(8), dirty = bit(9);
+constexpr u64 readable = 1, writable = 2, executable = 4, user_executable = bit(10), page_bit = bit(7), accessed = bit(8), dirty = bit(9),
+              suppress_ve = bit(63);
 
 /// Bits that must be zero in an entry of `level` (4 to 1), beyond the physical-address width apart.
 u64 reserved_bits(unsigned level, bool leaf) {
@@ -32,6 +33,8 @@ Faultable<SecondLevelPage> Ept::translate(Cpu& cpu, GuestPhysical address, const
     const bool write = access.write || (access.page_walk && flags);
     const bool read = access.read || access.page_walk;
     const u64 beyond = ~low_mask(cpu.model().physical_bits) & low_mask(52);
+    const u64 rights_mask = readable | writable | executable | (mode_based_ ? user_executable : 0);
+    const u64 fetchable = mode_based_ && access.user ? user_executable : executable;
     u64 rights = rights_mask, table = eptp_ & ~0xfffull & low_mask(52);
     struct {
         Physical at;
@@ -39,18 +42,18 @@ Faultable<SecondLevelPage> Ept::translate(Cpu& cpu, GuestPhysical address, const
     } used[4];
     unsigned count = 0;
     if (address.value >> 48)
-        return violation(cpu, address, access, read, write, 0);
+        return violation(cpu, address, access, read, write, 0, suppress_ve);
     for (unsigned level = 4;; --level) {
         const unsigned shift = 12 + 9 * (level - 1);
         const Physical at{table + (address.value >> shift & 0x1ff) * 8};
         u64 entry = 0;
         cpu.read_physical(at, &entry, 8);
         if (!(entry & rights_mask))
-            return violation(cpu, address, access, read, write, 0);
+            return violation(cpu, address, access, read, write, 0, entry);
         const bool leaf = level == 1 || (level < 4 && (entry & page_bit));
         const bool size_supported = level == 1 || !leaf || (level == 3 ? vtx::ept_vpid.page_1g(capabilities) : vtx::ept_vpid.page_2m(capabilities));
         const bool write_only = (entry & (readable | writable)) == writable;
-        const bool execute_only = (entry & rights_mask) == executable && !vtx::ept_vpid.execute_only(capabilities);
+        const bool execute_only = !(entry & readable) && !vtx::ept_vpid.execute_only(capabilities);
         if ((entry & (beyond | reserved_bits(level, leaf))) || !size_supported || write_only || execute_only ||
             (leaf && !memory_type_valid(entry)))
             return misconfiguration(cpu, address, access);
@@ -60,9 +63,9 @@ Faultable<SecondLevelPage> Ept::translate(Cpu& cpu, GuestPhysical address, const
             table = entry & ~0xfffull & low_mask(52);
             continue;
         }
-        const u64 wanted = (read ? readable : 0) | (write ? writable : 0) | (access.fetch ? executable : 0);
+        const u64 wanted = (read ? readable : 0) | (write ? writable : 0) | (access.fetch ? fetchable : 0);
         if ((rights & wanted) != wanted)
-            return violation(cpu, address, access, read, write, rights);
+            return violation(cpu, address, access, read, write, rights, entry);
         const u64 page = (entry & low_mask(52) & ~low_mask(shift)) | (address.value & low_mask(shift) & ~0xfffull);
         bool is_dirty = true;
         if (flags) {
@@ -79,16 +82,35 @@ Faultable<SecondLevelPage> Ept::translate(Cpu& cpu, GuestPhysical address, const
             is_dirty = write || (entry & dirty);
         }
         return SecondLevelPage{.page = page, .size_log2 = static_cast<u8>(shift), .readable = (rights & readable) != 0,
-                               .writable = (rights & writable) != 0, .executable = (rights & executable) != 0, .dirty = is_dirty};
+                               .writable = (rights & writable) != 0, .executable = (rights & fetchable) != 0, .dirty = is_dirty};
     }
 }
 
-Fault Ept::violation(Cpu& cpu, GuestPhysical address, const SecondLevelAccess& access, bool read, bool write, u64 rights) {
+bool Ept::examine(Cpu& cpu, GuestPhysical address, Physical& at) {
+    u64 table = eptp_ & ~0xfffull & low_mask(52);
+    for (unsigned level = 4;; --level) {
+        const unsigned shift = 12 + 9 * (level - 1);
+        u64 entry = 0;
+        cpu.read_physical(Physical{table + (address.value >> shift & 0x1ff) * 8}, &entry, 8);
+        if (!(entry & 7))
+            return false;
+        if (level == 1 || (level < 4 && (entry & page_bit))) {
+            at = Physical{(entry & low_mask(52) & ~low_mask(shift)) | (address.value & low_mask(shift))};
+            return true;
+        }
+        table = entry & ~0xfffull & low_mask(52);
+    }
+}
+
+Fault Ept::violation(Cpu& cpu, GuestPhysical address, const SecondLevelAccess& access, bool read, bool write, u64 rights,
+                     u64 entry) {
     const EptViolation& q = ept_violation_qualification;
     u64 qualification = (read ? q.read.mask() : 0) | (write ? q.write.mask() : 0) | (access.fetch ? q.fetch.mask() : 0) |
-                        rights << q.readable.low();
+                        (rights & 7) << q.readable.low() | (rights & user_executable ? q.user_executable.mask() : 0);
     if (access.linear_valid)
         qualification |= q.linear_valid.mask() | (access.page_walk ? 0 : q.translated.mask());
+    if (!(entry & suppress_ve) && unit_.virtualization_exception(qualification, address, access))
+        return cpu.raise(Vector::ve);
     unit_.record(ExitReason::ept_violation, qualification, address, access);
     return cpu.raise_exit();
 }
@@ -101,6 +123,7 @@ Fault Ept::misconfiguration(Cpu& cpu, GuestPhysical address, const SecondLevelAc
 void Ept::state(Visitor& v) {
     v.field("eptp", eptp_);
     v.field("log", log_);
+    v.field("mode-based", mode_based_);
 }
 
 } // namespace vitrine::vtx

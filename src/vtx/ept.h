@@ -14,25 +14,28 @@ class Ept final : public SecondLevel {
 public:
     explicit Ept(Unit& unit) : unit_(unit) {}
 
-    /// VM entry and EPTP switching.
-    void select(u64 eptp, bool log) {
+    /// VM entry and EPTP switching. `mode_based`: execute permission by the linear address's privilege.
+    void select(u64 eptp, bool log, bool mode_based) {
         eptp_ = eptp;
         log_ = log;
+        mode_based_ = mode_based;
     }
 
-    u64 root() const override { return eptp_; }
+    /// Bit 7 is reserved in the EPTP: translations made by other rules stay apart by it.
+    u64 root() const override { return eptp_ | (mode_based_ ? 0x80 : 0); }
 
+    bool examine(Cpu& cpu, GuestPhysical address, Physical& at) override;
     Faultable<SecondLevelPage> translate(Cpu& cpu, GuestPhysical address, const SecondLevelAccess& access) override;
 
     void state(Visitor& v);
 
 private:
-    Fault violation(Cpu& cpu, GuestPhysical address, const SecondLevelAccess& access, bool read, bool write, u64 rights);
+    Fault violation(Cpu& cpu, GuestPhysical address, const SecondLevelAccess& access, bool read, bool write, u64 rights, u64 entry);
     Fault misconfiguration(Cpu& cpu, GuestPhysical address, const SecondLevelAccess& access);
 
     Unit& unit_;
     u64 eptp_ = 0;
-    bool log_ = false;
+    bool log_ = false, mode_based_ = false;
 };
 
 } // namespace vitrine::vtx

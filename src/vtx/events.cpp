@@ -90,6 +90,23 @@ void Unit::record(ExitReason reason, u64 qualification, GuestPhysical address, c
         information.instruction_length = i->length;
 }
 
+/// SDM volume 3, Convertible EPT Violations: not while an event is being delivered, and not before the last one has been taken.
+bool Unit::virtualization_exception(u64 qualification, GuestPhysical address, const SecondLevelAccess& access) {
+    if (!vtx::secondary.ept_violation_ve(secondary_controls()) || cpu_.delivering() || !cpu_.protected_mode())
+        return false;
+    const Physical area{vmcs_[F::ve_information_address]};
+    const auto write = [&]<class T>(u64 at, T value) { cpu_.space().write<T>(area + at, value, cpu_.requester()); };
+    if (cpu_.space().read<u32>(area + 4, cpu_.requester()) != 0)
+        return false;
+    write(0, static_cast<u32>(ExitReason::ept_violation));
+    write(4, ~u32{0});
+    write(8, qualification);
+    write(16, access.linear);
+    write(24, address.value);
+    write(32, static_cast<u16>(vmcs_[F::eptp_index]));
+    return true;
+}
+
 /// SDM volume 3, Page-Modification Logging.
 bool Unit::log_dirty(GuestPhysical address) {
     const u64 index = vmcs_[F::pml_index];

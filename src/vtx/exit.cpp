@@ -21,10 +21,10 @@ u32 information_of(const Event& e) {
 } // namespace
 
 void Unit::exit(ExitReason reason, u64 qualification, const ExitInformation& information, const Event* during) {
-    ++exits_[static_cast<unsigned>(reason)];
-    const ExitRow* name = find_exit(reason);
-    cpu_.glass().tell(Topic::vmx, "exit", {{"cpu", cpu_.index()}, {"reason", name ? name->name : "?"}, {"qualification", qualification}, {"rip", cpu_.rip},
-                                           {"gpa", information.guest_physical}, {"event", information.interruption}});
+    count(reason);
+    if (cpu_.glass().on(Topic::vmx)) [[unlikely]]
+        cpu_.glass().tell(Topic::vmx, "exit", {{"cpu", cpu_.index()}, {"reason", find_exit(reason)->name}, {"qualification", qualification}, {"rip", cpu_.rip},
+                                               {"gpa", information.guest_physical}, {"event", information.interruption}});
     vmcs_.set(F::exit_reason, static_cast<u32>(reason));
     vmcs_.set(F::exit_qualification, qualification);
     vmcs_.set(F::exit_interruption_information, information.interruption);
@@ -42,6 +42,13 @@ void Unit::exit(ExitReason reason, u64 qualification, const ExitInformation& inf
     if (!store_msrs())
         return abort(abort_indicator::saving_guest_msrs, "an MSR of the VM-exit MSR-store area could not be saved");
     load_host();
+}
+
+void Unit::count(ExitReason reason) {
+    u64*& counter = counters_[static_cast<unsigned>(reason)];
+    if (!counter)
+        counter = &cpu_.glass().counter(fmt::format("vmx.exit.{}", find_exit(reason)->id));
+    ++*counter;
 }
 
 void Unit::save_guest(const ExitInformation& information, const Event* during) {
@@ -106,7 +113,7 @@ bool Unit::store_msrs() {
         const Physical at{vmcs_[F::exit_msr_store_address] + 16 * n};
         const u64 index = cpu_.space().read<u64>(at, cpu_.requester());
         const u32 msr = static_cast<u32>(index);
-        if (index >> 32 || msr == fs_base || msr == gs_base || msr >> 8 == 8)
+        if (n >= most_msrs || index >> 32 || msr == fs_base || msr == gs_base || msr >> 8 == 8)
             return false;
         const Faultable<u64> value = vitrine::read_msr(cpu_, msr);
         if (!value.ok())

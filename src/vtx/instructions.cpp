@@ -259,7 +259,10 @@ Outcome Unit::vmfunc_(const Instruction& i) {
     if (!invept_rules[1].must(operand))
         return exit_from(i, VmxInstruction::vmfunc);
     vmcs_.set(F::eptp, eptp);
-    ept_.select(eptp, vtx::secondary.enable_pml(secondary_controls()) != 0);
+    if (vtx::secondary.ept_violation_ve(secondary_controls()))
+        vmcs_.set(F::eptp_index, index);
+    const u64 two = secondary_controls();
+    ept_.select(eptp, vtx::secondary.enable_pml(two) != 0, vtx::secondary.mode_based_execute_control(two) != 0);
     cpu_.paging_changed();
     return Outcome::end;
 }

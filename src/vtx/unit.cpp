@@ -46,7 +46,6 @@ void Unit::state(Visitor& v) {
     v.field("non-root", non_root_);
     v.field("vmxon pointer", vmxon_pointer_);
     v.field("entries", entries_);
-    v.field("exits", exits_);
     v.field("timer started", timer_started_);
     v.field("timer value", timer_value_);
     v.field("last apic page", last_apic_page_);

@@ -57,7 +57,6 @@ public:
     bool in_operation() const { return operation_; }
     bool in_non_root() const { return non_root_; }
     u64 entries() const { return entries_; }
-    u64 exits(ExitReason reason) const { return exits_[static_cast<unsigned>(reason)]; }
     Vmcs& vmcs() { return vmcs_; }
     const Capabilities& capabilities() const { return capabilities_; }
 
@@ -106,12 +105,14 @@ private:
     void save_guest(const ExitInformation& information, const Event* during);
     void load_host();
     bool store_msrs();
+    void count(ExitReason reason);
     void abort(u32 indicator, const char* why);
     void flush_untagged();
     u32 remaining_timer() const;
 
     // ---- for EPT (ept_events.cpp) -----------------------------------------------------------------------------------
     void record(ExitReason reason, u64 qualification, GuestPhysical address, const SecondLevelAccess& access);
+    bool virtualization_exception(u64 qualification, GuestPhysical address, const SecondLevelAccess& access); ///< false: it exits
     bool log_dirty(GuestPhysical address); ///< false: the log is full, and the exit is recorded
 
     // ---- APIC virtualisation (apic.cpp) -----------------------------------------------------------------------------
@@ -163,7 +164,7 @@ private:
     Vmcs vmcs_;
     RecordedExit recorded_;
     u64 entries_ = 0;
-    std::array<u64, 80> exits_{};
+    std::array<u64*, 80> counters_{}; ///< of exits by reason, in the glass; made when first needed
     u64 timer_started_ = 0; ///< TSC at VM entry, where the preemption timer began to count
     u32 timer_value_ = 0;
     u64 last_apic_page_ = ~0ull;

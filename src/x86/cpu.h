@@ -300,6 +300,8 @@ public:
     bool blocked_by_sti() const { return sti_shadow || sti_now_; }
     bool blocked_by_mov_ss() const { return mov_ss_shadow || mov_ss_now_; }
     bool interrupt_line() const { return interrupt_line_; }
+    /// An event is on its way through the IDT.
+    bool delivering() const { return delivering_; }
     /// Delivers an event that no interceptor is asked about: VM entry injects it. Faults on the way are told as usual.
     void inject(const Event& event) { deliver(event); }
     /// The instruction under way; null between instructions.
@@ -399,6 +401,7 @@ private:
     bool no_single_step_ = false; ///< the instruction under way suppresses its single-step trap
     /// What has been delivered since the last instruction: the next event waits until another one has been executed.
     enum class Boundary : u8 { fresh, event, breakpoint } boundary_ = Boundary::fresh;
+    bool delivering_ = false;
     bool sti_now_ = false, mov_ss_now_ = false; ///< shadows over the instruction under way
     bool yield_ = false, cut_ = false;
     StopReason stop_;

@@ -96,10 +96,14 @@ void Cpu::deliver(Event event) {
         side_effects(*this, event);
         if (glass_.on(Topic::cpu)) [[unlikely]]
             glass_.tell(Topic::cpu, "event", {{"what", describe(event)}, {"cs", segments[cs].selector}, {"rip", rip}});
-        if (deliver_once(event).ok()) {
+        delivering_ = true;
+        const bool delivered = deliver_once(event).ok();
+        delivering_ = false;
+        if (delivered) {
             // Shadows cover the one instruction that the event has now come before or been caused by.
             sti_shadow = mov_ss_shadow = false;
             mtf_due |= intercepted(Intercept::monitor_trap);
+            nmi_unblocked = false;
             events_changed();
             if (step_stop_ || watch_hit_) [[unlikely]]
                 stop_for_debugger();

@@ -80,7 +80,7 @@ bool Cpu::deliver_pending() {
         deliver({.vector = static_cast<Vector>(interceptor->acknowledge_virtual(*this)), .kind = EventKind::external_interrupt});
         return true;
     }
-    if (interrupt_open() && !sti_shadow && !mov_ss_shadow) {
+    if (interrupt_open() && !intercepted(Intercept::external_interrupt) && !sti_shadow && !mov_ss_shadow) {
         boundary_ = Boundary::event;
         deliver({.vector = static_cast<Vector>(apic_->acknowledge()), .kind = EventKind::external_interrupt});
         return true;
@@ -122,7 +122,11 @@ bool Cpu::boundary_exit() {
         return true;
     if (fresh && virtual_interrupt && (flags & rflags::if_) && open)
         return false;
-    return interrupt_open() && open && intercepted(Intercept::external_interrupt) && exits(Intercept::external_interrupt);
+    // One that is no exit after all (it notified of posted interrupts) has been acknowledged: there may be another.
+    while (interrupt_open() && open && intercepted(Intercept::external_interrupt))
+        if (exits(Intercept::external_interrupt))
+            return true;
+    return false;
 }
 
 bool Cpu::attend() {

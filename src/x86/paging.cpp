@@ -68,7 +68,10 @@ private:
     /// Reads an entry through the second level, if there is one; remembers its physical address.
     Faultable<u64> entry(u64 guest_physical, unsigned width) {
         Physical p{guest_physical};
-        if (cpu_.second_level) {
+        if (cpu_.second_level && record) {
+            if (!cpu_.second_level->examine(cpu_, GuestPhysical{guest_physical}, p))
+                return Fault{};
+        } else if (cpu_.second_level) {
             const SecondLevelPage page = TRY(cpu_.second_level->translate(
                 cpu_, GuestPhysical{guest_physical},
                 {.read = true, .write = false, .page_walk = true, .linear = a_.value}));
@@ -141,6 +144,7 @@ private:
     Faultable<Translation> leaf(u64 e, u64 page, unsigned shift, Rights rights) {
         const bool user = privilege_ == Privilege::user;
         const bool wp = cpu_.cr0 & cr0::wp;
+        user_page_ = rights.user;
         bool readable, writable, executable = !rights.no_execute;
         u32 key_fault = 0;
         if (user) {
@@ -212,7 +216,7 @@ private:
             const SecondLevelPage page = TRY(cpu_.second_level->translate(
                 cpu_, GuestPhysical{(t.page & ~0xfffull) | a_.page_offset()},
                 {.read = use_ == Use::read, .write = use_ == Use::write, .fetch = use_ == Use::fetch,
-                 .user = privilege_ == Privilege::user, .linear = a_.value}));
+                 .user = user_page_, .linear = a_.value}));
             u64 flags = t.page & 0xfff;
             if (!page.readable)
                 flags &= ~Translation::readable;
@@ -224,8 +228,11 @@ private:
                 flags &= ~Translation::dirty;
             t.page = page.page | flags;
         }
-        if (record)
+        if (record) {
             record->page = Physical{t.page & ~0xfffull};
+            if (cpu_.second_level)
+                record->present = cpu_.second_level->examine(cpu_, GuestPhysical{t.page & ~0xfffull}, record->page);
+        }
         return t;
     }
 
@@ -238,6 +245,7 @@ private:
     Physical used_[5];
     u64 guest_[5]{}, values_[5]{};
     unsigned used_count_ = 0, width_ = 8;
+    bool user_page_ = true; ///< without paging every address is a user-mode one
 };
 
 Faultable<Translation> Cpu::walk_tables(Linear a, Use use, Privilege p) { return Walker(*this, a, use, p).run(); }

@@ -13,7 +13,7 @@ class Cpu;
 struct SecondLevelAccess {
     bool read = false, write = false, fetch = false;
     bool page_walk = false; ///< an entry of the guest's paging structures
-    bool user = false;      ///< the final access is a user one (mode-based execute control)
+    bool user = false;      ///< the linear address is a user-mode one: U/S = 1 in all entries (mode-based execute control)
     u64 linear = 0;
     bool linear_valid = true;
 };
@@ -32,6 +32,8 @@ public:
     /// What tags the translations made through it (EPTP); never 0.
     virtual u64 root() const = 0;
     /// Fault means that an exit (or #VE) has been recorded with the processor.
+    /// Where the address lies, for people who look: changes nothing. False: nowhere.
+    virtual bool examine(Cpu& cpu, GuestPhysical address, Physical& at) = 0;
     virtual Faultable<SecondLevelPage> translate(Cpu& cpu, GuestPhysical address, const SecondLevelAccess& access) = 0;
 };
 

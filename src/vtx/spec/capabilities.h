@@ -12,6 +12,7 @@ namespace vitrine::vtx {
 inline constexpr u32 vmcs_revision = 0x0056'5401; ///< ours; bit 31 clear
 inline constexpr unsigned preemption_timer_rate = 5; ///< the timer counts TSC >> 5
 inline constexpr unsigned cr3_target_count = 4;
+inline constexpr unsigned most_msrs = 512; ///< in an MSR area: what IA32_VMX_MISC recommends is what is done, and no more
 
 /// IA32_VMX_BASIC.
 struct Basic {
@@ -118,7 +119,7 @@ constexpr Capabilities implemented() {
             f.virtual_interrupt_delivery.mask() | f.enable_ept.mask() | f.descriptor_table_exiting.mask() | f.enable_rdtscp.mask() | f.enable_vpid.mask() |
             f.wbinvd_exiting.mask() | f.unrestricted_guest.mask() | f.pause_loop_exiting.mask() | f.rdrand_exiting.mask() |
             f.enable_invpcid.mask() | f.enable_vm_functions.mask() | f.vmcs_shadowing.mask() | f.rdseed_exiting.mask() |
-            f.enable_pml.mask() | f.enable_xsaves.mask() | f.use_tsc_scaling.mask());
+            f.mode_based_execute_control.mask() | f.enable_pml.mask() | f.ept_violation_ve.mask() | f.enable_xsaves.mask() | f.use_tsc_scaling.mask());
     }
     {
         const ExitControls& f = vtx::exiting;
@@ -159,7 +160,7 @@ constexpr void settle(Capabilities& c) {
         c.secondary = 0;
     const bool ept = vtx::secondary.enable_ept(c.secondary), vpid = vtx::secondary.enable_vpid(c.secondary);
     for (const Field* f : {&vtx::secondary.unrestricted_guest, &vtx::secondary.enable_pml, &vtx::secondary.enable_vm_functions,
-                           &vtx::secondary.mode_based_execute_control})
+                           &vtx::secondary.ept_violation_ve, &vtx::secondary.mode_based_execute_control})
         need(c.secondary, *f, ept);
     for (const Field* f : {&vtx::secondary.virtualize_x2apic_mode, &vtx::secondary.apic_register_virtualization, &vtx::secondary.virtual_interrupt_delivery})
         need(c.secondary, *f, vtx::primary.use_tpr_shadow(c.primary));

@@ -48,6 +48,7 @@ struct EptViolation {
     Field readable{3, ro, "readable", "all entries allowed reading"};
     Field writable{4, ro, "writable", "all entries allowed writing"};
     Field executable{5, ro, "executable", "all entries allowed fetching"};
+    Field user_executable{6, ro, "user-executable", "all entries allowed fetching by user-mode addresses (mode-based execute control)"};
     Field linear_valid{7, ro, "linear address valid", "the guest-linear address field is valid"};
     Field translated{8, ro, "final", "the access was to the translation of the linear address, not to a paging-structure entry"};
     Field nmi_unblocking{12, ro, "NMI unblocking due to IRET", "IRET unblocked NMIs before the violation"};
