@@ -38,7 +38,7 @@ Guest::Guest() : owner_(std::make_unique<BareMachine>("max")), machine_(*owner_)
     m.cpu.intercepts = bit(static_cast<unsigned>(Intercept::exception));
 }
 
-bool Guest::event(Cpu& cpu, const Event& event) {
+bool Guest::event(Cpu& cpu, const Event& event, const Event*) {
     happened_ = true;
     event_ = event;
     cpu.interrupt_slice();

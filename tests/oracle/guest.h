@@ -20,9 +20,15 @@ public:
 private:
     Outcome instruction(Cpu&, Intercept, const Instruction&, u64) override { return Outcome::next; }
 
-    bool event(Cpu& cpu, const Event& event) override;
+    bool event(Cpu& cpu, const Event& event, const Event* during) override;
+
+    void recorded(Cpu&, const Event*) override {}
 
     bool boundary(Cpu&, Intercept, u64) override { return false; }
+
+    Faultable<bool> apic_access(Cpu&, Linear, Physical, void*, unsigned, ApicUse) override { return false; }
+
+    u8 acknowledge_virtual(Cpu&) override { return 0; }
 
     u8* at(u64 physical) { return machine_.space->host(Physical{physical}); }
 

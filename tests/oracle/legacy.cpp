@@ -5,6 +5,7 @@
 #include "x86/state.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace vitrine::oracle {
 
@@ -47,6 +48,8 @@ bool hidden_operands_agree(const Case& c) {
 
 /// Instructions that look at no segment limit: hints, and those that fault for another reason.
 bool heeds_no_limit(const Case& c) {
+    if (c.info.attributes & ZYDIS_ATTRIB_IS_PRIVILEGED)
+        return true;
     switch (c.info.mnemonic) {
     case ZYDIS_MNEMONIC_CLDEMOTE:
     case ZYDIS_MNEMONIC_PREFETCH:
@@ -57,7 +60,7 @@ bool heeds_no_limit(const Case& c) {
     case ZYDIS_MNEMONIC_PREFETCHT1:
     case ZYDIS_MNEMONIC_PREFETCHT2:
     case ZYDIS_MNEMONIC_NOP:
-    case ZYDIS_MNEMONIC_INVLPG:
+    case ZYDIS_MNEMONIC_LGDT: // privileged, whatever the decoder says
     case ZYDIS_MNEMONIC_UD0:
     case ZYDIS_MNEMONIC_UD1: return true;
     default: return false;
@@ -85,6 +88,18 @@ bool reads_or_writes(const ZydisDecodedOperand& o) {
 
 u64 operand_offset(const Case& c, const ZydisDecodedOperand& o) {
     return (operand_address(c, o) - segment_base(c, o.mem.segment)) & low_mask(c.info.address_width);
+}
+
+/// Some element of a gather or scatter may lie across the end of the address space, which is the segment's limit in other modes.
+bool reaches_the_end(const Case& c, const ZydisDecodedOperandMem& m) {
+    const u64 base = c.registers.gpr[register_number(m.base)] + static_cast<u64>(m.disp.value);
+    for (unsigned at = 0; at < 64; at += 4) {
+        i32 index;
+        std::memcpy(&index, c.registers.zmm[register_number(m.index)].data() + at, 4);
+        if (static_cast<u32>(base + static_cast<u64>(i64{index}) * m.scale) > ~0u - 8)
+            return true;
+    }
+    return false;
 }
 
 bool same_instruction(const Case& c, const Case& out, const ZydisEncoderRequest& request) {
@@ -126,7 +141,7 @@ bool translate(const Case& c, Case& out) {
             continue;
         }
         if (o.mem.type == ZYDIS_MEMOP_TYPE_VSIB) {
-            if (segment_base(c, o.mem.segment) != 0 || !has_base(o.mem)) // the encoder's 32-bit addresses need a base
+            if (segment_base(c, o.mem.segment) != 0 || !has_base(o.mem) || reaches_the_end(c, o.mem)) // the encoder's 32-bit addresses need a base
                 return false;
             request.address_size_hint = ZYDIS_ADDRESS_SIZE_HINT_32;
             continue;
@@ -152,7 +167,9 @@ bool translate(const Case& c, Case& out) {
 }
 
 std::optional<Ending> segment_fault(const Case& c) {
-    if (heeds_no_limit(c))
+    constexpr ZydisInstructionAttributes repeats = ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE;
+    const bool nothing_to_do = (c.info.attributes & repeats) && !(c.registers.gpr[rcx] & low_mask(c.info.address_width));
+    if (heeds_no_limit(c) || nothing_to_do)
         return std::nullopt;
     for (unsigned n = 0; n < c.info.operand_count; ++n) {
         const ZydisDecodedOperand& o = c.operands[n];

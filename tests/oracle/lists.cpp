@@ -96,6 +96,11 @@ bool straddles_canonical(const Case& c) {
     return false;
 }
 
+bool near_branch_with_66(const Case& c) {
+    const ZydisBranchType t = c.info.meta.branch_type;
+    return (t == ZYDIS_BRANCH_TYPE_SHORT || t == ZYDIS_BRANCH_TYPE_NEAR || is_one_of(c, ZYDIS_MNEMONIC_RET)) && has_prefix(c, 0x66);
+}
+
 bool no_counterpart(const Case& c) {
     static Case unused;
     return c.bits != 64 && !translate(c, unused);
@@ -119,16 +124,18 @@ bool long_bit_string(const Case& c) {
 
 // clang-format off
 constexpr CaseSkip case_skip_rows[] = {
-    {"bit strings in 32- and 16-bit code", "they wrap around at the segment's end, which the host does not see", long_bit_string},
+    {"bit strings in 32- and 16-bit code", "they wrap around at the segment's end, which the host does not see", false, long_bit_string},
     {"32- and 16-bit code without a counterpart in 64-bit mode",
-     "stack, branches, BCD and what the mode lacks: the host runs 64-bit programs only; unit tests beside the code have these", no_counterpart},
-    {"segment limits among other reasons to fault", "the host does not see the limit, so it cannot say which comes first", limit_among_others},
-    {"far transfers", "they read descriptor tables, which the two sides do not share",
+     "stack, branches, BCD and what the mode lacks: the host runs 64-bit programs only; unit tests beside the code have these", false, no_counterpart},
+    {"segment limits among other reasons to fault", "the host does not see the limit, so it cannot say which comes first", false, limit_among_others},
+    {"far transfers", "they read descriptor tables, which the two sides do not share", false,
      [](const Case& c) { return c.info.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR; }},
-    {"segment registers", "selectors and descriptor tables differ", names_segment},
-    {"branches into or right behind themselves", "the bytes reached would run on", branches_into_itself},
-    {"operands across the canonical border", "whether the lower half's page fault or the upper half's #GP comes first, implementations decide",
+    {"segment registers", "selectors and descriptor tables differ", false, names_segment},
+    {"branches into or right behind themselves", "the bytes reached would run on", false, branches_into_itself},
+    {"operands across the canonical border", "whether the lower half's page fault or the upper half's #GP comes first, implementations decide", false,
      straddles_canonical},
+    {"66-prefixed near branches", "Intel ignores the prefix in 64-bit mode; AMD reads a 16-bit displacement and truncates RIP: anything may run then", true,
+     near_branch_with_66},
 };
 // clang-format on
 
@@ -158,11 +165,6 @@ void accept_flags(const Case& c, Side& host, Side& guest) {
 
 bool double_shift_beyond(const Case& c) {
     return is_one_of(c, ZYDIS_MNEMONIC_SHLD, ZYDIS_MNEMONIC_SHRD) && shift_count(c) > c.info.operand_width;
-}
-
-bool near_branch_with_66(const Case& c) {
-    const ZydisBranchType t = c.info.meta.branch_type;
-    return (t == ZYDIS_BRANCH_TYPE_SHORT || t == ZYDIS_BRANCH_TYPE_NEAR || is_one_of(c, ZYDIS_MNEMONIC_RET)) && has_prefix(c, 0x66);
 }
 
 bool reciprocal(const Case& c) {
@@ -307,7 +309,6 @@ constexpr Difference difference_rows[] = {
      area_over_the_end, nullptr},
     {"MOVSXD with a 16-bit destination", "Intel reads 16 bits, AMD 32", true,
      [](const Case& c) { return is_one_of(c, ZYDIS_MNEMONIC_MOVSXD) && c.operands[0].size == 16; }, nullptr},
-    {"66-prefixed near branches", "Intel ignores the prefix in 64-bit mode, AMD truncates RIP", true, near_branch_with_66, nullptr},
     {"SYSENTER and SYSEXIT in long mode", "AMD has neither: #UD; Intel: #GP for a program's SYSEXIT", true,
      [](const Case& c) { return is_one_of(c, ZYDIS_MNEMONIC_SYSEXIT); }, nullptr},
     {"LOOPE and LOOPNE with a REP prefix", "on AMD the prefix decides which of the two it is", true,

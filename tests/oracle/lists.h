@@ -19,10 +19,11 @@ struct Skip {
 std::span<const Skip> skips();
 const char* skip_reason(ZydisMnemonic mnemonic); ///< null when it is tried
 
-/// A case that must not run, or whose outcome nobody defines, whatever the host.
+/// A case that must not run, or whose outcome nobody defines.
 struct CaseSkip {
     const char* name;
     const char* reason;
+    bool other_makers; ///< only on hosts whose processor is not Intel's
     bool (*applies)(const Case& c);
 };
 

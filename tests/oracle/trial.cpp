@@ -45,9 +45,10 @@ bool Repertoire::fill(Case& c, Random& random, ZydisMnemonic m, const Forms& for
     fill_values(random, c, forms.decoder());
     if (c.info.mnemonic != m)
         return false;
+    static const bool intel = Host::is_intel();
     const auto rows = case_skips();
     for (std::size_t n = 0; n < rows.size(); ++n)
-        if (rows[n].applies(c)) {
+        if (!(rows[n].other_makers && intel) && rows[n].applies(c)) {
             if (p)
                 ++p->by_case_skip[n];
             return false;
