@@ -111,7 +111,8 @@ bool limit_among_others(const Case& c) {
     if (c.bits == 64 || !segment_fault(c))
         return false;
     const ZydisISAExt e = c.info.meta.isa_ext;
-    return e == ZYDIS_ISA_EXT_X87 || e == ZYDIS_ISA_EXT_MMX || e == ZYDIS_ISA_EXT_SSE || e == ZYDIS_ISA_EXT_SSE2 || e == ZYDIS_ISA_EXT_SSSE3 ||
+    return e == ZYDIS_ISA_EXT_X87 || e == ZYDIS_ISA_EXT_MMX || e == ZYDIS_ISA_EXT_SSE || e == ZYDIS_ISA_EXT_SSE2 || e == ZYDIS_ISA_EXT_SSE3 ||
+           e == ZYDIS_ISA_EXT_SSSE3 ||
            is_one_of(c, ZYDIS_MNEMONIC_VMASKMOVPS, ZYDIS_MNEMONIC_VMASKMOVPD, ZYDIS_MNEMONIC_VPMASKMOVD, ZYDIS_MNEMONIC_VPMASKMOVQ) ||
            c.info.avx.mask.reg != ZYDIS_REGISTER_NONE;
 }
@@ -196,12 +197,31 @@ bool saves_components(const Case& c) {
     return c.info.meta.category == ZYDIS_CATEGORY_XSAVE || c.info.meta.category == ZYDIS_CATEGORY_XSAVEOPT;
 }
 
-/// An XSAVE area that begins where memory is and ends where there is none, or where it may not be written.
+/// Bit 17, of all reserved bits alone, in the MXCSR that is loaded.
+bool loads_mxcsr_bit_17(const Case& c) {
+    unsigned at = 24; // in FXSAVE's image
+    switch (c.info.mnemonic) {
+    case ZYDIS_MNEMONIC_LDMXCSR:
+    case ZYDIS_MNEMONIC_VLDMXCSR: at = 0; break;
+    case ZYDIS_MNEMONIC_FXRSTOR:
+    case ZYDIS_MNEMONIC_FXRSTOR64:
+    case ZYDIS_MNEMONIC_XRSTOR:
+    case ZYDIS_MNEMONIC_XRSTOR64: break;
+    default: return false;
+    }
+    u32 value = 0;
+    for (unsigned n = 0; n < 4; ++n)
+        if (const int index = memory_index(operand_address(c, *memory_operand(c)) + at + n); index >= 0)
+            value |= u32{c.memory[static_cast<unsigned>(index)]} << 8 * n;
+    return (value & ~0xffffu) == bit(17);
+}
+
+/// An XSAVE area of which one end lies where there is memory that may be used so, and the other does not.
 bool area_over_the_end(const Case& c) {
     if (!saves_components(c) || !memory_operand(c))
         return false;
     const u64 at = operand_address(c, *memory_operand(c));
-    return memory_index(at) >= 0 && memory_index(at + 1023) < 0;
+    return (memory_index(at) >= 0) != (memory_index(at + 1023) >= 0);
 }
 
 bool saves_pointers(const Case& c) {
@@ -305,8 +325,10 @@ constexpr Difference difference_rows[] = {
     {"CR2 of operands that are read or written in parts", "which part comes first is the microcode's", false, many_parts, accept_address_in_operand},
     {"x87 pointers, reserved bytes and MXCSR_MASK in saved images",
      "FOP, FIP, FDP: processors store them always, on exceptions only, or when one is pending", false, saves_pointers, accept_pointers},
-    {"XSAVE areas that end where there is no memory", "whether components in their initial state are touched implementations decide", false,
+    {"XSAVE areas that lie partly where there is no memory",
+     "whether header or components come first, and whether components in their initial state are touched, implementations decide", false,
      area_over_the_end, nullptr},
+    {"MXCSR bit 17", "AMD's misaligned-exception mask; reserved on Intel: #GP", true, loads_mxcsr_bit_17, nullptr},
     {"MOVSXD with a 16-bit destination", "Intel reads 16 bits, AMD 32", true,
      [](const Case& c) { return is_one_of(c, ZYDIS_MNEMONIC_MOVSXD) && c.operands[0].size == 16; }, nullptr},
     {"SYSENTER and SYSEXIT in long mode", "AMD has neither: #UD; Intel: #GP for a program's SYSEXIT", true,
