@@ -127,6 +127,9 @@ u32 random_mxcsr(Random& r) {
     return v;
 }
 
+/// With a reserved bit now and then; AMD has a use for the second one.
+u32 mostly_valid_mxcsr(Random& r) { return random_mxcsr(r) | (r.chance(8) ? 0x10000u << r.below(2) : 0); }
+
 void random_x87(Random& r, Registers& g) {
     u16 fcw = 0x037f;
     if (r.chance(40))
@@ -249,9 +252,7 @@ void put_save_area(Random& r, Case& c, u64 at) {
     random_x87(r, image);
     std::memcpy(to, image.x87.data(), 5);
     std::memcpy(to + 32, image.x87.data() + 32, 128);
-    u32 mxcsr = random_mxcsr(r);
-    if (r.chance(5))
-        mxcsr |= 0x10000;
+    const u32 mxcsr = mostly_valid_mxcsr(r);
     std::memcpy(to + 24, &mxcsr, 4);
     std::memset(to + 512, 0, 64);
     if (!r.chance(10))
@@ -357,6 +358,10 @@ void fill_values(Random& r, Case& c, const ZydisDecoder& decoder) {
             if (c.info.mnemonic == ZYDIS_MNEMONIC_FBLD && r.chance(70))
                 for (unsigned b = 0; b < 9; ++b)
                     operand[b] = static_cast<u8>(r.below(10) | r.below(10) << 4);
+            if ((c.info.mnemonic == ZYDIS_MNEMONIC_LDMXCSR || c.info.mnemonic == ZYDIS_MNEMONIC_VLDMXCSR) && r.chance(80)) {
+                const u32 mxcsr = mostly_valid_mxcsr(r);
+                std::memcpy(operand, &mxcsr, sizeof mxcsr);
+            }
             if (area)
                 put_save_area(r, c, at);
             if (size >= 14 && size <= 108 && c.info.meta.isa_ext == ZYDIS_ISA_EXT_X87)
