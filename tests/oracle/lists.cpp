@@ -274,6 +274,16 @@ void accept_gather_mask(const Case& c, Side& host, Side& guest) {
             g[at] = static_cast<u8>((g[at] & 0x80) | (h[at] & 0x7f));
 }
 
+bool gathers_or_scatters(const Case& c) {
+    const ZydisDecodedOperand* m = memory_operand(c);
+    return m && m->mem.type == ZYDIS_MEMOP_TYPE_VSIB;
+}
+
+void accept_other_element(const Case&, Side& host, Side& guest) {
+    if (host.ending.fault && host.ending.vector == 13 && guest.ending.fault && guest.ending.vector == 14)
+        guest = host;
+}
+
 bool many_parts(const Case& c) {
     return saves_pointers(c) || is_one_of(c, ZYDIS_MNEMONIC_FLDENV, ZYDIS_MNEMONIC_FRSTOR, ZYDIS_MNEMONIC_FXRSTOR, ZYDIS_MNEMONIC_FXRSTOR64,
                                           ZYDIS_MNEMONIC_XRSTOR, ZYDIS_MNEMONIC_XRSTOR64);
@@ -342,6 +352,8 @@ constexpr Difference difference_rows[] = {
      [](const Case& c) { return is_sha(c) && unaligned_operand(c); }, nullptr},
     {"mask of an AVX2 gather that faults", "Intel spreads each sign bit over its element and clears the upper part first, AMD does not", true,
      vex_gather, accept_gather_mask},
+    {"gathers and scatters of which several elements fault", "Intel takes the lowest first, AMD an address that is not canonical", true,
+     gathers_or_scatters, accept_other_element},
     {"flags of a CMPS or SCAS that faults after some repetitions", "Intel shows those before the instruction (SDM, REP), AMD those of the last comparison",
      true, repeated_comparison, accept_flags_of_fault},
     {"CVTPI2PS from memory", "Intel switches the x87 registers to MMX and so looks for #MF, AMD does not", true,
