@@ -45,7 +45,8 @@ TEST(Model, EveryFeatureShowsInItsPlaceAndNowhereElse) {
         CpuModel without = model_of("icelake-server"), with = without;
         without.set(row.id, false);
         with.set(row.id, true);
-        const CpuidContext context;
+        CpuidContext context;
+        context.misc_enable = bit(18); // MONITOR shows only while it is enabled
         CpuidResult a = without.cpuid(row.leaf, row.subleaf, context), b = with.cpuid(row.leaf, row.subleaf, context);
         EXPECT_EQ((a[row.reg] >> row.bit) & 1, 0u) << row.key;
         EXPECT_EQ((b[row.reg] >> row.bit) & 1, 1u) << row.key;

@@ -160,6 +160,7 @@ const std::set<ZydisMnemonic> left_out = {
     ZYDIS_MNEMONIC_PUSHF, ZYDIS_MNEMONIC_PUSHFQ, // IF and IOPL differ
     ZYDIS_MNEMONIC_ENTER, ZYDIS_MNEMONIC_LEAVE,  // need a frame (see stack.test.cpp)
     ZYDIS_MNEMONIC_XLAT,                         // needs RBX to point into memory: a test of its own
+    ZYDIS_MNEMONIC_MOVDIR64B,                    // the encoder's operands do not fit the shapes here; the host oracle has it
     ZYDIS_MNEMONIC_BNDCL, ZYDIS_MNEMONIC_BNDCN,  // NOPs with operands that are no general registers
     ZYDIS_MNEMONIC_BNDCU, ZYDIS_MNEMONIC_BNDLDX, //
     ZYDIS_MNEMONIC_BNDMK, ZYDIS_MNEMONIC_BNDMOV, //

@@ -59,12 +59,11 @@ Handler bind_mov(const Decoded& d, Instruction& out) {
 Outcome movdir64b(Cpu& cpu, const Instruction& i) {
     constexpr unsigned size = 64;
     const u64 offset = get<u64>(cpu, i.reg) & i.address_mask;
-    const Linear from = TRY(cpu.address(i, size, Use::read));
+    u8 data[size];
+    TRY(cpu.load_bytes(TRY(cpu.address(i, size, Use::read)), data, size));
     const Linear to = TRY(cpu.segmented(es, offset, size, Use::write));
     if (to.value % size)
         return cpu.gp();
-    u8 data[size];
-    TRY(cpu.load_bytes(from, data, size));
     TRY(cpu.store_bytes(to, data, size));
     return next(cpu, i);
 }
