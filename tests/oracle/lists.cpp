@@ -66,6 +66,11 @@ const ZydisDecodedOperand* memory_operand(const Case& c) {
     return nullptr;
 }
 
+unsigned memory_operands(const Case& c) {
+    return static_cast<unsigned>(std::count_if(c.operands, c.operands + c.info.operand_count,
+                                               [](const ZydisDecodedOperand& o) { return o.type == ZYDIS_OPERAND_TYPE_MEMORY; }));
+}
+
 bool names_segment(const Case& c) {
     for (unsigned n = 0; n < c.info.operand_count_visible; ++n)
         if (c.operands[n].type == ZYDIS_OPERAND_TYPE_REGISTER && ZydisRegisterGetClass(c.operands[n].reg.value) == ZYDIS_REGCLASS_SEGMENT)
@@ -106,7 +111,7 @@ bool no_counterpart(const Case& c) {
     return c.bits != 64 && !translate(c, unused);
 }
 
-/// Where a segment's limit is reached, other reasons to fault come first or between: pending x87 exceptions, masked elements.
+/// Where a segment's limit is reached, other reasons to fault come first or between: pending x87 exceptions, masked elements, another operand.
 bool limit_among_others(const Case& c) {
     if (c.bits == 64 || !segment_fault(c))
         return false;
@@ -114,7 +119,7 @@ bool limit_among_others(const Case& c) {
     return e == ZYDIS_ISA_EXT_X87 || e == ZYDIS_ISA_EXT_MMX || e == ZYDIS_ISA_EXT_SSE || e == ZYDIS_ISA_EXT_SSE2 || e == ZYDIS_ISA_EXT_SSE3 ||
            e == ZYDIS_ISA_EXT_SSSE3 ||
            is_one_of(c, ZYDIS_MNEMONIC_VMASKMOVPS, ZYDIS_MNEMONIC_VMASKMOVPD, ZYDIS_MNEMONIC_VPMASKMOVD, ZYDIS_MNEMONIC_VPMASKMOVQ) ||
-           c.info.avx.mask.reg != ZYDIS_REGISTER_NONE;
+           c.info.avx.mask.reg != ZYDIS_REGISTER_NONE || memory_operands(c) > 1;
 }
 
 /// The bit offset in a register moves the operand by up to a quarter of the address space.
