@@ -160,12 +160,13 @@ void try_state(FuzzedDataProvider& input) {
     const auto m = power_on(clockwork(2));
     (void)m->run(input.ConsumeIntegralInRange<u64>(1, 3'000));
     HostileVisitor hostile([&](u64 below) { return input.ConsumeIntegralInRange<u64>(0, below - 1); });
-    hostile.rarity = input.ConsumeIntegralInRange<u64>(2, 300);
+    const u64 rarity = input.ConsumeIntegralInRange<u64>(2, 300);
     const bool all = input.ConsumeBool();
     const unsigned one = input.ConsumeIntegralInRange<unsigned>(0, m->components() - 1);
-    for (unsigned n = 0; n < m->components() && hostile.refused.empty(); ++n)
-        if (all || n == one)
-            m->visit(n, hostile);
+    for (unsigned n = 0; n < m->components() && hostile.refused.empty(); ++n) {
+        hostile.rarity = all || n == one ? rarity : 0;
+        m->visit(n, hostile);
+    }
     if (hostile.refused.empty())
         run_a_little(*m);
 }

@@ -333,6 +333,12 @@ void Rtc::state(Visitor& v) {
     v.field("irq", irq_level_);
     v.field("update", update_);
     v.field("periodic", periodic_);
+    // Times are near the present, so that catching up takes a moment and nothing overflows.
+    constexpr u64 near = 10 * nanoseconds_per_second;
+    const u64 now = clock_.now();
+    if (v.loading() && (divider_start_ > now + near || periodic_seen_ > now + near || next_update_ > now + near ||
+                        (divider_runs() && next_update_ + near < now)))
+        v.refuse("rtc: an impossible time");
 }
 
 } // namespace vitrine

@@ -5,6 +5,7 @@
 
 #include "base/visitor.h"
 
+#include <algorithm>
 #include <functional>
 #include <string>
 
@@ -15,7 +16,7 @@ public:
     /// `choose(n)` gives a number below n: an enemy's, or a random one.
     explicit HostileVisitor(std::function<u64(u64)> choose) : choose_(std::move(choose)) {}
 
-    /// One field in so many is changed; the others keep their values.
+    /// One field in so many is changed, none at 0; the others keep their values.
     u64 rarity = 16;
 
     void number(std::string_view, u64& value, unsigned width) override {
@@ -49,7 +50,7 @@ public:
     std::string refused; ///< why the state was not accepted
 
 private:
-    bool changes() { return choose_(rarity) == 0; }
+    bool changes() { return rarity != 0 && choose_(rarity) == 0; }
 
     u64 another(u64 value) {
         switch (choose_(6)) {

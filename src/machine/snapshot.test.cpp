@@ -222,11 +222,12 @@ TEST_F(SnapshotTest, HostileStateIsRefusedOrHarmless) {
             ASSERT_EQ(load.problem(), "");
         }
         HostileVisitor hostile([&](u64 below) { return random() % below; });
-        hostile.rarity = 1 + (random() & 255);
-        const bool all = round % 2;
-        for (unsigned n = 0; n < m->components() && hostile.refused.empty(); ++n)
-            if (all || n == round / 2 % m->components())
-                m->visit(n, hostile);
+        const u64 rarity = 1 + (random() & 255);
+        for (unsigned n = 0; n < m->components() && hostile.refused.empty(); ++n) {
+            // Everything is loaded, so that what must fit together is seen to; one part, or every one, is changed.
+            hostile.rarity = round % 2 || n == round / 2 % m->components() ? rarity : 0;
+            m->visit(n, hostile);
+        }
         if (!hostile.refused.empty())
             continue;
         ++accepted;

@@ -462,6 +462,14 @@ void Cpu::state(Visitor& v) {
     v.field("mtf due", mtf_due);
     v.field("preemption due", preemption_due);
     if (v.loading()) {
+        if (!interceptor && (vpid || cr0_required || cr4_required || intercepts || is_aligned(apic_access_page, page_size) || virtual_interrupt ||
+                             init_blocked || nmi_never_blocked || iret_keeps_nmi_blocked || trap_exit_due || mtf_due || preemption_due)) {
+            vpid = 0;
+            cr0_required = cr4_required = intercepts = 0;
+            apic_access_page = ~0ull;
+            virtual_interrupt = init_blocked = nmi_never_blocked = iret_keeps_nmi_blocked = trap_exit_due = mtf_due = preemption_due = false;
+            v.refuse("a processor without VMX is in the state of one that has it");
+        }
         drop_x87();
         mode_changed();
     }
