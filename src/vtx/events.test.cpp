@@ -97,7 +97,8 @@ TEST(VmxEvents, TheTrapFlagExitsAfterEachInstruction) {
 TEST(VmxEvents, APendingTrapComesBeforeTheFirstInstruction) {
     Guest g;
     g.vmwrite(F::entry_interruption_information, valid | interruption_type::other_event << 8);
-    g.run_guest({0x90}, 1);
+    g.launch();
+    EXPECT_EQ(g.unit.entries(), 1u);
     EXPECT_EQ(g.reason(), 37u);
     EXPECT_EQ(g.vmread(F::guest_rip), VmxMachine::guest_code);
 }
@@ -121,7 +122,7 @@ TEST(VmxEvents, InterruptsExitWhateverIfSays) {
 TEST(VmxEvents, TheInterruptWindowWaitsForSti) {
     Guest g;
     g.turn_on(F::primary, primary.interrupt_window_exiting);
-    g.run_guest({0xfb, 0x90, 0x90, 0x90}, 2); // sti; nop (in its shadow)
+    g.run_guest({0xfb, 0x90, 0x90, 0x90}, 1); // sti; nop (in its shadow)
     EXPECT_TRUE(g.unit.in_non_root());
     g.m.run(1);
     EXPECT_EQ(g.reason(), 7u);
@@ -132,7 +133,8 @@ TEST(VmxEvents, AnExpiredTimerComesBeforeTheFirstInstruction) {
     Guest g;
     g.turn_on(F::pin_based, pin.activate_preemption_timer);
     g.vmwrite(F::preemption_timer_value, 0);
-    g.run_guest({0x90}, 1);
+    g.launch();
+    EXPECT_EQ(g.unit.entries(), 1u);
     EXPECT_EQ(g.reason(), 52u);
     EXPECT_EQ(g.vmread(F::guest_rip), VmxMachine::guest_code);
 }
