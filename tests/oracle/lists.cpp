@@ -284,8 +284,10 @@ bool gathers_or_scatters(const Case& c) {
     return m && m->mem.type == ZYDIS_MEMOP_TYPE_VSIB;
 }
 
-void accept_other_element(const Case&, Side& host, Side& guest) {
-    if (host.ending.fault && host.ending.vector == 13 && guest.ending.fault && guest.ending.vector == 14)
+/// Both fault, the one with #GP and the other with #PF.
+void accept_other_fault(const Case&, Side& host, Side& guest) {
+    const u8 h = host.ending.vector, g = guest.ending.vector;
+    if (host.ending.fault && guest.ending.fault && ((h == 13 && g == 14) || (h == 14 && g == 13)))
         guest = host;
 }
 
@@ -358,7 +360,9 @@ constexpr Difference difference_rows[] = {
     {"mask of an AVX2 gather that faults", "Intel spreads each sign bit over its element and clears the upper part first, AMD does not", true,
      vex_gather, accept_gather_mask},
     {"gathers and scatters of which several elements fault", "Intel takes the lowest first, AMD an address that is not canonical", true,
-     gathers_or_scatters, accept_other_element},
+     gathers_or_scatters, accept_other_fault},
+    {"CALL to an address that is not canonical, and nowhere to push", "Intel looks at the target first (SDM, CALL), AMD at the stack", true,
+     [](const Case& c) { return is_one_of(c, ZYDIS_MNEMONIC_CALL); }, accept_other_fault},
     {"flags of a CMPS or SCAS that faults after some repetitions", "Intel shows those before the instruction (SDM, REP), AMD those of the last comparison",
      true, repeated_comparison, accept_flags_of_fault},
     {"CVTPI2PS from memory", "Intel switches the x87 registers to MMX and so looks for #MF, AMD does not", true,
