@@ -26,7 +26,7 @@ std::string_view name_of(const CodeMode& m) {
 
 Cpu::Cpu(const CpuWiring& wiring)
     : index_(wiring.index), cpu_count_(wiring.cpu_count), space_(wiring.space), clock_(wiring.clock), glass_(wiring.glass),
-      code_(wiring.code), model_(wiring.model), no_table_(std::make_unique<TlbTable>()) {
+      code_(wiring.code), model_(wiring.model), cpuid_memo_(std::make_unique<CpuidMemo>()), no_table_(std::make_unique<TlbTable>()) {
     // SplitMix64, so that neighbouring seeds give unlike streams.
     u64 x = wiring.seed * 0x9e37'79b9'7f4a'7c15 + index_ + 1;
     for (u64& word : random) {

@@ -26,6 +26,7 @@
 namespace vitrine {
 
 class CodeCache;
+class CpuidMemo;
 struct CpuModel;
 
 /// Why a linear address is used.
@@ -72,6 +73,7 @@ public:
     Clock& clock() { return clock_; }
     Glass& glass() { return glass_; }
     const CpuModel& model() const { return model_; }
+    CpuidMemo& cpuid_memo() { return *cpuid_memo_; }
     unsigned index() const { return index_; }
     unsigned cpu_count() const { return cpu_count_; }
     Requester requester() const { return Requester::from_cpu(static_cast<u16>(index_)); }
@@ -382,6 +384,7 @@ private:
     Glass& glass_;
     CodeCache& code_;
     const CpuModel& model_;
+    std::unique_ptr<CpuidMemo> cpuid_memo_;
     ApicPort* apic_ = nullptr;
     Tlb tlb_;
     TlbTable* table_ = nullptr; ///< of the present space and privilege; or the one below while every access needs checks

@@ -134,4 +134,11 @@ CpuidResult CpuModel::cpuid(u32 leaf, u32 subleaf, const CpuidContext& c) const 
     return r;
 }
 
+CpuidResult CpuidMemo::ask(const CpuModel& model, u32 leaf, u32 subleaf, const CpuidContext& context) {
+    Answer& a = answers_[(leaf + subleaf + (leaf >> 28)) % answers_.size()];
+    if (!a.known || a.leaf != leaf || a.subleaf != subleaf || a.context != context)
+        a = {leaf, subleaf, true, context, model.cpuid(leaf, subleaf, context)};
+    return a.result;
+}
+
 } // namespace vitrine

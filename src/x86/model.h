@@ -8,6 +8,7 @@
 
 #include <Zydis/Zydis.h>
 
+#include <array>
 #include <bitset>
 #include <span>
 #include <string>
@@ -16,6 +17,7 @@
 
 namespace vitrine {
 
+struct CpuModel;
 struct MsrState;
 
 /// Feature flags of CPUID that a model may have (spec/cpuid.def).
@@ -66,6 +68,24 @@ struct CpuidContext {
     bool mode64 = true;       ///< SYSCALL is enumerated in 64-bit mode only
     u64 xcr0 = 1, xss = 0;
     u64 misc_enable = 0; ///< IA32_MISC_ENABLE: limits CPUID, hides NX
+
+    bool operator==(const CpuidContext&) const = default;
+};
+
+/// The last answers of CPUID on one processor: some programs ask all the time. Derived, and no part of the state.
+class CpuidMemo {
+public:
+    CpuidResult ask(const CpuModel& model, u32 leaf, u32 subleaf, const CpuidContext& context);
+
+private:
+    struct Answer {
+        u32 leaf = 0, subleaf = 0;
+        bool known = false;
+        CpuidContext context{};
+        CpuidResult result{};
+    };
+
+    std::array<Answer, 16> answers_;
 };
 
 /// What a model is besides its features.

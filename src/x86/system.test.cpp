@@ -231,3 +231,25 @@ TEST(Vendors, IntelHasNot) {
     EXPECT_NE(m.cpu.rip, before + 2);
     EXPECT_EQ(m.model.cpuid(0, 0, {}).ecx, 0x6c65'746eu);
 }
+
+// ---- CPUID ------------------------------------------------------------------------------------------------------------
+
+TEST(Cpuid, FollowsWhatItShowsOfTheProcessor) {
+    Machine64 m;
+    const auto ask = [&](u32 leaf, u32 subleaf) {
+        m.cpu.gpr[rax] = leaf;
+        m.cpu.gpr[rcx] = subleaf;
+        m.run({0x0f, 0xa2});
+        return CpuidResult{static_cast<u32>(m.cpu.gpr[rax]), static_cast<u32>(m.cpu.gpr[rbx]), static_cast<u32>(m.cpu.gpr[rcx]),
+                           static_cast<u32>(m.cpu.gpr[rdx])};
+    };
+    EXPECT_TRUE(ask(1, 0).ecx & bit(27)) << "OSXSAVE";
+    m.cpu.cr4 &= ~cr4::osxsave;
+    m.cpu.mode_changed();
+    EXPECT_FALSE(ask(1, 0).ecx & bit(27));
+    const u32 all = ask(0xd, 0).ebx;
+    m.cpu.xcr0 = 1;
+    EXPECT_NE(ask(0xd, 0).ebx, all);
+    EXPECT_EQ(ask(0x8000'0000, 0).eax, 0x8000'0008u);
+    EXPECT_EQ(ask(0, 0).ebx, 0x756e'6547u);
+}

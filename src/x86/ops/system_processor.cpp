@@ -156,7 +156,7 @@ Outcome cpuid(Cpu& cpu, const Instruction& i) {
         .misc_enable = cpu.msr.misc_enable,
     };
     const u32 leaf = static_cast<u32>(cpu.gpr[rax]);
-    const CpuidResult r = cpu.model().cpuid(leaf, static_cast<u32>(cpu.gpr[rcx]), context);
+    const CpuidResult r = cpu.cpuid_memo().ask(cpu.model(), leaf, static_cast<u32>(cpu.gpr[rcx]), context);
     cpu.gpr[rax] = r.eax;
     cpu.gpr[rbx] = r.ebx;
     cpu.gpr[rcx] = r.ecx;
