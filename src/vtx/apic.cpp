@@ -21,9 +21,9 @@ bool readable(u64 o) {
            (o >= 0x300 && o <= 0x380) || o == 0x3e0;
 }
 
-/// And those that may be written there.
+/// And those that may be written there: not the version register.
 bool writable(u64 o) {
-    return o == 0x020 || o == 0x030 || o == 0x080 || o == 0x0b0 || o == 0x0d0 || o == 0x0e0 || o == 0x0f0 || o == 0x280 || (o >= 0x300 && o <= 0x380) ||
+    return o == 0x020 || o == 0x080 || o == 0x0b0 || o == 0x0d0 || o == 0x0e0 || o == 0x0f0 || o == 0x280 || (o >= 0x300 && o <= 0x380) ||
            o == 0x3e0;
 }
 
