@@ -28,9 +28,11 @@ function(vitrine_room name)
 endfunction()
 
 # vitrine_test(NAME ROOMS room... SOURCES file... [LIBS library...] [LABELS label...]): a GoogleTest program, one ctest test.
+# Tests are not built by default, but by the target "tests".
 function(vitrine_test name)
     cmake_parse_arguments(PARSE_ARGV 1 test "" "" "ROOMS;SOURCES;LIBS;LABELS")
-    add_executable(${name} ${test_SOURCES})
+    add_executable(${name} EXCLUDE_FROM_ALL ${test_SOURCES})
+    add_dependencies(tests ${name})
     vitrine_link_rooms(${name} PRIVATE ${test_ROOMS})
     target_link_libraries(${name} PRIVATE ${test_LIBS} GTest::gtest_main)
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/unit)
