@@ -138,13 +138,15 @@ TEST(Boot, MemoryTypes) {
     EXPECT_EQ(value(0x250), 0x0606'0606'0606'0606u);
     EXPECT_EQ(value(0x259), 0u);
     EXPECT_EQ(value(0x26f), 0x0505'0505'0505'0505u);
-    EXPECT_EQ(value(0x200), 0x8000'0000u);
-    EXPECT_EQ(value(0x201), 0x3fff'8000'0800u);
-    EXPECT_EQ(value(0x202), 48_GiB);
-    EXPECT_EQ(value(0x203), 0x3fff'8000'0800u); // 2 GiB,
-    EXPECT_EQ(value(0x204), 50_GiB);
-    EXPECT_EQ(value(0x205), 0x3fff'c000'0800u); // and 1 GiB
-    EXPECT_EQ(value(0x206), ~0ull);
+    EXPECT_EQ(value(0x200), 0xb000'0000u);
+    EXPECT_EQ(value(0x201), 0x3fff'f000'0800u); // 256 MiB,
+    EXPECT_EQ(value(0x202), 0xc000'0000u);
+    EXPECT_EQ(value(0x203), 0x3fff'c000'0800u); // and 1 GiB
+    EXPECT_EQ(value(0x204), 48_GiB);
+    EXPECT_EQ(value(0x205), 0x3fff'8000'0800u); // 2 GiB,
+    EXPECT_EQ(value(0x206), 50_GiB);
+    EXPECT_EQ(value(0x207), 0x3fff'c000'0800u); // and 1 GiB
+    EXPECT_EQ(value(0x208), ~0ull);
 }
 
 TEST(MemoryMap, LaterRangesTakeFromEarlierOnes) {

@@ -62,8 +62,8 @@ TEST(Multiboot, ElfWithCommandLineModulesAndMap) {
     EXPECT_EQ(m.at<u32>(info), 0x24du); // memory, command line, modules, map, loader name; no boot device: no BIOS disk
     EXPECT_EQ(m.at<u32>(info + 4), 639u);
     const u64 upper = m.at<u32>(info + 8);
-    EXPECT_GT(upper, 2_GiB / 1024 - 1024 - 256);
-    EXPECT_LT(upper, 2_GiB / 1024 - 1024);
+    EXPECT_GT(upper, Space::low_end / 1024 - 1024 - 256);
+    EXPECT_LT(upper, Space::low_end / 1024 - 1024);
     EXPECT_EQ(m.text(m.at<u32>(info + 16)), "kernel a b");
     EXPECT_EQ(m.text(m.at<u32>(info + 64)), "Vitrine");
 

@@ -36,7 +36,7 @@ public:
     Space(const Space&) = delete;
     Space& operator=(const Space&) = delete;
 
-    static constexpr u64 low_end = 0x8000'0000; ///< 2 GiB: ECAM, MMIO and firmware lie above
+    static constexpr u64 low_end = 0xb000'0000; ///< 2.75 GiB: ECAM, MMIO and firmware lie above
     static constexpr u64 high_start = 0x1'0000'0000;
 
     u64 ram_size() const { return ram_size_; }
