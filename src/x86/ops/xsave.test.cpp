@@ -29,7 +29,7 @@ struct Xsave : testing::Test {
 
     void fill(u8 value) {
         for (unsigned n = 0; n < 1024; n += 8)
-            m.write<u64>(area + n, 0x0101'0101'0101'0101 * value);
+            m.write<u64>(area + n, 0x0101'0101'0101'0101u * value);
     }
 };
 
