@@ -6,6 +6,7 @@ import argparse
 import re
 from pathlib import Path
 
+import machines
 from machines import check, encode, guest_image, run
 
 QEMU_FILES = {
@@ -23,9 +24,6 @@ PARTS = {
     "two": ("pc", 2, 1, 2, 2),
     "l3": ("microvm", 1, 1, 1, 3),
 }
-
-# What the kernel may say at the level of warnings, because a real machine of this kind makes it say so too.
-EXPECTED_WARNINGS = [r"i8042: PNP: PS/2 appears to have AUX port disabled"]
 
 parser = argparse.ArgumentParser(description="Boots Linux in KVM in Linux in Vitrine.")
 parser.add_argument("vitrine", type=Path, help="the program under test")
@@ -82,7 +80,7 @@ check(len(re.findall(r"^\[ +[\d.]+\] Hypervisor detected: KVM", told, re.M)) >= 
 check(told.count(f"\n{inner_processors}\n") >= guests, f"the guest does not count {inner_processors} processors", finished)
 sums = re.findall(r"^([0-9a-f]{64})  /bin/busybox$", told, re.M)
 check(len(sums) == guests + 1 and len(set(sums)) == 1, f"digests: {sums}", finished)
-warnings = [w for w in re.findall(r"^warning (.*)$", told, re.M) if not any(re.search(e, w) for e in EXPECTED_WARNINGS)]
+warnings = [w for w in re.findall(r"^warning (.*)$", told, re.M) if not any(re.search(e, w) for e in machines.EXPECTED_WARNINGS)]
 check(not warnings, f"warnings of the outer kernel: {warnings}", finished)
 exits = dict(re.findall(r"^count vmx\.exit\.(\w+) (\d+)$", finished.stderr, re.M))
 check({"cpuid", "io_instruction", "ept_violation", "external_interrupt"} <= exits.keys(), "exits are missing from --stats", finished)

@@ -16,11 +16,6 @@ parser.add_argument("--bzimage", action="store_true", help="by the Linux boot pr
 parser.add_argument("--end", default="reset", choices=["reset", "power-off"])
 options = parser.parse_args()
 
-# What the kernel may say at the level of warnings, because a real machine of this kind makes it say so too.
-EXPECTED_WARNINGS = [
-    r"i8042: PNP: PS/2 appears to have AUX port disabled",  # there is a keyboard controller without a port for a mouse
-]
-
 COMMAND = """
 nproc
 cat /sys/devices/system/cpu/online
@@ -53,6 +48,6 @@ expected += [word for n in range(options.cpus) for word in ("300", str(n))]
 expected += ["1", "0", everyone, str(options.cpus - 1), "tsc"]
 for got, wanted in zip(lines, expected):
     check(got == wanted, f"the guest says {got!r} instead of {wanted!r}", finished)
-warnings = [w for w in lines[len(expected) :] if not any(re.search(e, w) for e in EXPECTED_WARNINGS)]
+warnings = [w for w in lines[len(expected) :] if not any(re.search(e, w) for e in machines.EXPECTED_WARNINGS)]
 check(len(lines) >= len(expected) and not warnings, f"warnings of the kernel: {warnings}", finished)
 print(f"{options.cpus} processors up, down and up again; {re.search('instructions .*', finished.stderr)[0]}")
