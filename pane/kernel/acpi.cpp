@@ -72,7 +72,7 @@ void read_madt(u64 table, MachineTables& machine) {
 /// \_S5 is Name(_S5_, Package() {SLP_TYPa, ...}): NameOp, the name, PackageOp, its length, the count, the first element.
 void read_sleep_type(u64 dsdt, MachineTables& machine) {
     constexpr u8 package_op = 0x12, byte_prefix = 0x0a, zero_op = 0, one_op = 1;
-    for (u64 at = dsdt + header_size; at + 12 < dsdt + table_length(dsdt); ++at) {
+    for (u64 at = dsdt + header_size; at + 8 <= dsdt + table_length(dsdt); ++at) {
         if (!is(at, "_S5_", 4) || peek<u8>(at + 4) != package_op)
             continue;
         u64 element = at + 5;
@@ -91,7 +91,10 @@ void read_sleep_type(u64 dsdt, MachineTables& machine) {
 
 void read_fadt(u64 table, MachineTables& machine) {
     machine.pm1_control = static_cast<u16>(peek<u32>(table + 64));
-    if (const u32 dsdt = peek<u32>(table + 40))
+    u64 dsdt = peek<u32>(table + 40);
+    if (!dsdt && table_length(table) >= 148)
+        dsdt = peek<u64>(table + 140);
+    if (dsdt && dsdt >> 32 == 0)
         read_sleep_type(dsdt, machine);
 }
 
