@@ -9,6 +9,7 @@
 #include "pane/kernel/memory.h"
 #include "pane/kernel/panic.h"
 #include "pane/kernel/time.h"
+#include "pane/report.h"
 #include "pane/schedule.h"
 #include "pane/vmx/capabilities.h"
 #include "pane/vmx/msrs.h"
@@ -45,6 +46,7 @@ extern "C" [[noreturn]] void pane_main(u32 magic, u32 information) {
     read_config(boot.modules[0].name, boot.modules[0].text(), config);
     failure_exit = {config.failure_port, config.failure_value};
     memory_start(boot);
+    report_start();
     read_acpi(machine);
     interrupts_start();
     Cpu& cpu = cpu_start(0);

@@ -6,6 +6,7 @@
 #include "pane/kernel/acpi.h"
 #include "pane/kernel/apic.h"
 #include "pane/kernel/cpu.h"
+#include "pane/kernel/memory.h"
 #include "pane/kernel/time.h"
 #include "pane/vmx/ports.h"
 
@@ -16,6 +17,8 @@ namespace vitrine::pane {
 extern MachineTables machine;
 
 namespace {
+
+u64 code_at_start;
 
 u64 milliseconds(u64 ticks) { return scale(ticks, 1000, tsc_frequency()); }
 
@@ -51,7 +54,16 @@ void ports(const Guest& g) {
 void interrupts(const Guest& g) {
     const Statistics& s = g.statistics;
     figure(g, "physical interrupts taken while it ran", s.physical_interrupts);
-    figure(g, "virtual interrupts injected by Pane", s.injected);
+    u64 by_apics = 0, timers = 0, ipis = 0;
+    for (unsigned n = 0; n < g.vcpu_count; ++n) {
+        timers += g.vcpus[n]->apic.timer_interrupts;
+        ipis += g.vcpus[n]->apic.ipis;
+    }
+    for (const u64 n : g.io_apic.delivered)
+        by_apics += n;
+    // With virtual-interrupt delivery the processor takes those of the local APICs out of the virtual-APIC page itself.
+    figure(g, "virtual interrupts", s.from_8259 + by_apics + timers + ipis);
+    figure(g, "  injected by Pane at VM entries", s.injected);
     figure(g, "  of these from the 8259s", s.from_8259);
     for (unsigned n = 0; n < 16; ++n)
         if (g.pic.acknowledged[n])
@@ -59,11 +71,6 @@ void interrupts(const Guest& g) {
     for (unsigned pin = 0; pin < IoApic::pins; ++pin)
         if (g.io_apic.delivered[pin])
             say("[{}]   I/O APIC pin {-31}{12}", g.config.name, pin, g.io_apic.delivered[pin]);
-    u64 timers = 0, ipis = 0;
-    for (unsigned n = 0; n < g.vcpu_count; ++n) {
-        timers += g.vcpus[n]->apic.timer_interrupts;
-        ipis += g.vcpus[n]->apic.ipis;
-    }
     figure(g, "local APIC timer interrupts", timers);
     figure(g, "inter-processor interrupts", ipis);
     figure(g, "exceptions injected", s.exceptions_injected);
@@ -82,6 +89,8 @@ void devices(const Guest& g) {
 }
 
 } // namespace
+
+void report_start() { code_at_start = code_checksum(); }
 
 void report_line(const Guest& g) {
     say("{-12} {-9} {} MiB, {} processors, ran {} ms of {} ms, {} VM entries{}", g.config.name,
@@ -113,6 +122,9 @@ void finish() {
     say("\npane: all guests have ended after {} ms", milliseconds_since_start());
     report_all();
     bool good = physical_pic().master_mask == 0xff && physical_pic().slave_mask == 0xff;
+    const bool intact = code_checksum() == code_at_start;
+    say("pane: its own code is {}", intact ? "unchanged" : "CHANGED");
+    good &= intact;
     for (unsigned n = 0; n < guest_count; ++n) {
         const Guest& g = *guests[n];
         if (g.ending != g.config.ends) {

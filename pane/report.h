@@ -6,6 +6,9 @@ namespace vitrine::pane {
 
 struct Guest;
 
+/// Remembers what must be the same at the end.
+void report_start();
+
 void report_line(const Guest& guest);
 void report_guest(const Guest& guest);
 void report_all();

@@ -16,6 +16,11 @@ void LocalApic::start(Vcpu& vcpu, u32 id) {
     if (!page_)
         page_ = reinterpret_cast<u8*>(allocate(4096));
     reset(false);
+    if (id_ == 0) { // as firmware leaves the boot processor's: the 8259s reach it by LINT0, NMIs by LINT1
+        reg(spurious_vector) = static_cast<u32>(svr.enable.mask()) | 0xff;
+        reg(lvt_lint0) = static_cast<u32>(DeliveryMode::ext_int) << 8;
+        reg(lvt_lint1) = static_cast<u32>(DeliveryMode::nmi) << 8;
+    }
 }
 
 void LocalApic::reset(bool keep_mode) {

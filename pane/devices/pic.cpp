@@ -152,12 +152,13 @@ void Pic::set_line(unsigned irq, bool level) {
 void Pic::trace(Guest& guest, u16 port, const char* verb, u8 value) const {
     if (!guest.config.trace)
         return;
-    const PhysicalPicState physical = physical_pic();
+    const auto& name = guest.config.name;
+    print(serial_out, "[{}] VM exit 30: {} {-5x} {-4x}", name, verb, port, value);
     for (const PicChip* c : {&master_, &slave_})
-        print(serial_out, "{}[{}] 8259 {}: IRR {x} ISR {x} IMR {x} base {x}", c == &master_ ? "" : "\n", guest.config.name,
-              c == &master_ ? "master" : "slave ", c->request(), c->in_service(), c->mask(), c->vector_base());
-    say("\n[{}] port {x} {} {x}; the machine's own 8259s: masks {x} {x}", guest.config.name, port, verb, value,
-        physical.master_mask, physical.slave_mask);
+        print(serial_out, " | {}: IRR {-4x} ISR {-4x} IMR {-4x} base {-4x}", c == &master_ ? "virtual master" : "slave", c->request(),
+              c->in_service(), c->mask(), c->vector_base());
+    const PhysicalPicState physical = physical_pic();
+    say(" | physical: IMR {x} {x}", physical.master_mask, physical.slave_mask);
 }
 
 void Pic::write(Guest& guest, u16 port, u8 value) {
@@ -172,7 +173,7 @@ void Pic::write(Guest& guest, u16 port, u8 value) {
         ++words[slave][static_cast<unsigned>(word)];
     }
     cascade();
-    trace(guest, port, "written", value);
+    trace(guest, port, "OUT", value);
 }
 
 u8 Pic::read(Guest& guest, u16 port) {
@@ -180,7 +181,7 @@ u8 Pic::read(Guest& guest, u16 port) {
         return (port == 0x4d1 ? slave_ : master_).elcr;
     const u8 value = (port >= 0xa0 ? slave_ : master_).read(port & 1);
     cascade();
-    trace(guest, port, "reads", value);
+    trace(guest, port, "IN ", value);
     return value;
 }
 
@@ -196,7 +197,7 @@ u8 Pic::acknowledge(Guest& guest) {
     ++acknowledged[irq];
     cascade();
     if (guest.config.trace)
-        say("[{}] 8259: IRQ {} acknowledged, vector {x} goes to the guest", guest.config.name, irq, vector);
+        say("[{}] VM entry: the virtual 8259s' IRQ {} is acknowledged, interrupt {x} injected", guest.config.name, irq, vector);
     return vector;
 }
 

@@ -15,8 +15,7 @@ struct Statistics {
     u64 foreign_ports = 0;         ///< accesses to ports where nothing answers
     u64 refused_msrs = 0;          ///< accesses that got #GP
     u64 physical_interrupts = 0;   ///< taken by Pane while the guest ran
-    u64 injected = 0;              ///< virtual interrupts that Pane put into a VM entry
-    u64 delivered_by_processor = 0; ///< virtual interrupts that went by virtual-interrupt delivery
+    u64 injected = 0;              ///< virtual interrupts that Pane put into a VM entry, the 8259s' among them
     u64 from_8259 = 0;             ///< of the injected ones
     u64 exceptions_injected = 0;
     u64 entries = 0;

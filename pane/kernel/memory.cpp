@@ -5,7 +5,7 @@
 #include "pane/kernel/panic.h"
 #include "words/bits.h"
 
-extern "C" char pane_start[], pane_end[];
+extern "C" char pane_start[], pane_code_end[], pane_end[];
 
 namespace vitrine::pane {
 
@@ -53,6 +53,13 @@ void memory_start(const BootInformation& boot) {
     take(reinterpret_cast<u64>(pane_start), reinterpret_cast<u64>(pane_end));
     for (unsigned n = 0; n < boot.module_count; ++n)
         take(align_down(boot.modules[n].memory.base, 4096), align_up(boot.modules[n].memory.end(), 4096));
+}
+
+u64 code_checksum() {
+    u64 sum = 0;
+    for (const auto* at = reinterpret_cast<const u64*>(pane_start); at < reinterpret_cast<const u64*>(pane_code_end); ++at)
+        sum = (sum << 1 | sum >> 63) ^ *at;
+    return sum;
 }
 
 u64 try_allocate(u64 size, u64 align) {

@@ -21,6 +21,9 @@ u64 allocate(u64 size, u64 align = 4096);
 
 u64 free_memory();
 
+/// Of Pane's own code and constants: the same at the end as at the start, whatever the guests have tried.
+u64 code_checksum();
+
 void clear_pages(u64 base, u64 size);
 
 /// A lasting object, on pages of its own.
