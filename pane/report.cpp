@@ -78,9 +78,9 @@ void interrupts(const Guest& g) {
 
 void devices(const Guest& g) {
     for (const VirtioDevice& d : g.virtio)
-        if (d.kind() && d.requests)
-            say("[{}] virtio {-8} {} requests, {} bytes in, {} bytes out, {} interrupts, {} dropped", g.config.name, d.kind()->name,
-                d.requests, d.bytes_in, d.bytes_out, d.interrupts, d.dropped);
+        if (d.kind() && (d.sent || d.received || d.dropped))
+            say("[{}] virtio {-8} from the guest {} ({} bytes), to it {} ({} bytes), interrupts {}, dropped {}", g.config.name,
+                d.kind()->name, d.sent, d.bytes_out, d.received, d.bytes_in, d.interrupts, d.dropped);
     figure(g, "characters sent by ttyS0", g.uart.sent);
     figure(g, "accesses to device memory", g.statistics.device_accesses);
     figure(g, "EPT violations where nothing is", g.statistics.ept_violations);

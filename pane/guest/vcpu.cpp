@@ -149,6 +149,8 @@ void Vcpu::take_signals() {
         sipi_pending = false;
         state = State::runnable;
         reset_vmcs(static_cast<u16>(sipi_page << 8));
+        if (vmx_use.vpid)
+            invvpid(vmx_use.invvpid_type, vpid); // INIT drops all translations
     }
 }
 

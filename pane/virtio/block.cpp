@@ -69,7 +69,7 @@ void notified(VirtioDevice& d, unsigned queue) {
         u32 written = 0;
         const u8 status = serve(d, chain, written);
         chain.write(chain.writable() - 1, &status, 1);
-        ++d.requests;
+        ++d.sent;
         if (!d.queue(queue).give_back(g, chain, written + 1))
             return d.broken("the used ring is no memory");
         some = true;

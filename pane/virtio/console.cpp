@@ -29,7 +29,7 @@ void notified(VirtioDevice& d, unsigned queue) {
             console_write(g, c);
         }
         d.bytes_out += size;
-        ++d.requests;
+        ++d.sent;
         if (!d.queue(queue).give_back(g, chain, 0))
             return d.broken("the transmit queue's used ring is no memory");
         some = true;
@@ -49,7 +49,7 @@ bool virtio_console_receive(Guest& g, u8 c) {
         return false;
     const u32 written = chain.write(0, &c, 1);
     d.bytes_in += written;
-    ++d.requests;
+    ++d.received;
     if (!d.queue(receive_queue).give_back(g, chain, written)) {
         d.broken("the receive queue's used ring is no memory");
         return false;

@@ -40,7 +40,8 @@ public:
     unsigned pin() const { return pin_; }
     bool ready() const { return status_ & 4; }
 
-    u64 requests = 0, bytes_in = 0, bytes_out = 0, interrupts = 0, dropped = 0;
+    u64 sent = 0, received = 0; ///< chains that the device took from the driver, and that it filled unasked
+    u64 bytes_in = 0, bytes_out = 0, interrupts = 0, dropped = 0;
 
 private:
     Guest* guest_ = nullptr;

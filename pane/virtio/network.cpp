@@ -48,7 +48,7 @@ void receive(VirtioDevice& d, const Frame& frame) {
         return;
     }
     d.bytes_in += frame.size;
-    ++d.requests;
+    ++d.received;
     if (q.wants_interrupt(g))
         d.interrupt();
 }
@@ -85,7 +85,7 @@ void notified(VirtioDevice& d, unsigned queue) {
             chain.read(header_size, frame.data + header_size, frame.size);
             frame.data[10] = 1; // num_buffers: all of it is in one
             d.bytes_out += frame.size;
-            ++d.requests;
+            ++d.sent;
             forward(g, frame);
         } else {
             ++d.dropped; // too short, too long, or in another's name

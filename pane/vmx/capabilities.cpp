@@ -58,14 +58,15 @@ constexpr Wanted wanted[] = {
     {Word::exiting,   vtx::exiting.host_address_space_size,          nullptr, "Pane is 64-bit code"},
     {Word::exiting,   vtx::exiting.save_efer,                        nullptr, "guests' EFER would be lost"},
     {Word::exiting,   vtx::exiting.load_efer,                        nullptr, "Pane's EFER would be the guest's"},
+    {Word::exiting,   vtx::exiting.save_debug_controls,              &VmxUse::debug_controls, "guests' breakpoints do not survive a VM exit"},
     {Word::exiting,   vtx::exiting.save_pat,                         &VmxUse::pat, "IA32_PAT is fixed for guests"},
     {Word::exiting,   vtx::exiting.load_pat,                         &VmxUse::pat, "IA32_PAT is fixed for guests"},
     {Word::entering,  vtx::entering.ia32e_mode_guest,                nullptr, "guests would be without 64-bit mode"},
     {Word::entering,  vtx::entering.load_efer,                       nullptr, "guests would run with Pane's EFER"},
+    {Word::entering,  vtx::entering.load_debug_controls,             &VmxUse::debug_controls, "guests' breakpoints do not survive a VM exit"},
     {Word::entering,  vtx::entering.load_pat,                        &VmxUse::pat, "IA32_PAT is fixed for guests"},
     {Word::ept_vpid,  vtx::ept_vpid.walk_length_4,                   nullptr, "Pane's EPT has four levels"},
     {Word::ept_vpid,  vtx::ept_vpid.write_back,                      nullptr, "EPT structures lie in write-back memory"},
-    {Word::ept_vpid,  vtx::ept_vpid.invept,                          nullptr, "stale translations could not be dropped"},
     {Word::ept_vpid,  vtx::ept_vpid.page_2m,                         &VmxUse::ept_2m, "guest memory is mapped by 4-KiB pages"},
     {Word::ept_vpid,  vtx::ept_vpid.accessed_dirty,                  &VmxUse::ept_accessed_dirty, "nothing: they only help to look"},
 };
@@ -102,7 +103,6 @@ void settle() {
     u.invvpid_type = vtx::ept_vpid.invvpid_single(ept_vpid_word) ? 1 : 2;
     u.vpid &= vtx::ept_vpid.invvpid(ept_vpid_word) &&
               (vtx::ept_vpid.invvpid_single(ept_vpid_word) || vtx::ept_vpid.invvpid_all(ept_vpid_word));
-    u.invept_type = vtx::ept_vpid.invept_single(ept_vpid_word) ? 1 : 2;
     u.preemption_rate = static_cast<unsigned>(vtx::misc.preemption_timer_rate(rdmsr(vtx::vmx_msr::misc)));
 }
 
@@ -173,6 +173,12 @@ void vmx_on(Cpu& cpu) {
     *reinterpret_cast<u32*>(cpu.vmxon_region) = vmcs_revision();
     if (!vmxon(cpu.vmxon_region))
         panic("VMXON fails on processor {}", cpu.number);
+    // Whoever used VT-x before may have left translations under the same EPTP or VPID.
+    constexpr u64 all_contexts = 2;
+    if (vtx::ept_vpid.invept(ept_vpid_word) && vtx::ept_vpid.invept_all(ept_vpid_word))
+        invept(all_contexts, 0);
+    if (vtx::ept_vpid.invvpid(ept_vpid_word) && vtx::ept_vpid.invvpid_all(ept_vpid_word))
+        invvpid(all_contexts, 0);
 }
 
 } // namespace vitrine::pane
