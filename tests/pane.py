@@ -3,6 +3,7 @@
 # Pane, the bundled hypervisor: stock Debian guests that ping each other, the 8259, ways out, equal shares, missing capabilities.
 
 import argparse
+import hashlib
 import re
 import subprocess
 import tempfile
@@ -15,7 +16,8 @@ parser.add_argument("vitrine", type=Path, help="the program under test")
 parser.add_argument("pane", type=Path, help="pane.elf")
 parser.add_argument("--only", required=True, choices=["linux", "smp", "chip", "escape", "shares", "capabilities", "config"])
 options = parser.parse_args()
-folder = Path(tempfile.mkdtemp())
+scratch = tempfile.TemporaryDirectory()
+folder = Path(scratch.name)
 
 FAILED = 3  # what --debug-exit makes of the 1 that a failing Pane writes
 
@@ -153,7 +155,7 @@ def config_errors():
     ]
     for text, message in wrong:
         path = folder / "wrong.txt"
-        path.write_text("failure-port 0xf4 1\n" * 0 + text)
+        path.write_text(text)
         finished = pane(path, image, memory="64M", stop=1)
         check(message in finished.stdout, f"a wrong configuration should be told as '{message}'", finished)
     print(f"configuration: {len(wrong)} errors told with their place")
@@ -184,8 +186,6 @@ def linux():
 
     finished = linux_guests([("alpha", 1, ["network", "disk disk"], command(1, 2, "sha256sum /dev/vda; echo hello >/dev/hvc0;")),
                              ("beta", 2, ["network", "cpus 2"], command(2, 1, "nproc;"))], cpus=2)  # fmt: skip
-    import hashlib
-
     digest = hashlib.sha256(bytes(range(256)) * 4096).hexdigest()
     check(f"{digest}  /dev/vda" in of_guest(finished, "alpha") and "hello" in of_guest(finished, "alpha"), "disk or console of alpha", finished)
     check("2" in of_guest(finished, "beta"), "beta does not count two processors", finished)
