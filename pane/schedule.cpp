@@ -44,19 +44,21 @@ Vcpu* pick(Cpu& cpu, u64 now) {
     return best;
 }
 
-u64 earliest_event() {
-    u64 at = ~0ull;
-    for (unsigned g = 0; g < guest_count; ++g)
-        if (guests[g]->schedulable())
-            if (const u64 next = guests[g]->next_event(); next < at)
-                at = next;
-    return at;
-}
-
-void advance_guests(u64 now) {
-    for (unsigned g = 0; g < guest_count; ++g)
-        if (guests[g]->schedulable() && guests[g]->next_event() <= now)
-            guests[g]->advance(now);
+/// Lets all timers that are due do their work; when the next one is due.
+u64 advance_guests(u64 now) {
+    u64 earliest = ~0ull;
+    for (unsigned n = 0; n < guest_count; ++n) {
+        Guest& g = *guests[n];
+        if (!g.schedulable())
+            continue;
+        u64 next = g.next_event();
+        if (next <= now) {
+            g.advance(now);
+            next = g.next_event();
+        }
+        earliest = next < earliest ? next : earliest;
+    }
+    return earliest;
 }
 
 /// Resets and stops wait until no processor has anything of the guest.
@@ -131,14 +133,14 @@ void run_processor(Cpu& cpu) {
         console_poll();
         answer_requests();
         const u64 now = rdtsc();
-        advance_guests(now);
+        const u64 event = advance_guests(now);
         if (cpu.running && !may_run(*cpu.running, cpu))
             cpu.running->unload();
         if (all_has_ended)
             finish();
         Vcpu* v = pick(cpu, now);
         if (!v) {
-            sleep(cpu, earliest_event());
+            sleep(cpu, event);
             continue;
         }
         if (cpu.running != v) {
@@ -149,7 +151,6 @@ void run_processor(Cpu& cpu) {
         v->take_signals();
         if (v->state != Vcpu::State::runnable)
             continue;
-        const u64 event = earliest_event();
         run(cpu, *v, now, event < v->slice_end ? event : v->slice_end);
     }
 }

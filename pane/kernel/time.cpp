@@ -3,28 +3,6 @@
 #include "pane/kernel/time.h"
 
 #include "pane/kernel/apic.h"
-#include "words/bits.h"
-
-// GCC calls this for a 128-bit quotient, and Pane links no library.
-extern "C" vitrine::u128 __udivti3(vitrine::u128 dividend, vitrine::u128 divisor) {
-    using namespace vitrine;
-    u128 quotient = 0, rest = 0;
-    const auto high = static_cast<u64>(dividend >> 64);
-    int n = high ? 127 : 63;
-    if (!(divisor >> 64) && high < static_cast<u64>(divisor)) { // one division of the processor's own does it
-        u64 q, r;
-        asm("divq %4" : "=a"(q), "=d"(r) : "a"(static_cast<u64>(dividend)), "d"(high), "r"(static_cast<u64>(divisor)));
-        return q;
-    }
-    for (; n >= 0; --n) {
-        rest = rest << 1 | (dividend >> n & 1);
-        if (rest >= divisor) {
-            rest -= divisor;
-            quotient |= u128{1} << n;
-        }
-    }
-    return quotient;
-}
 
 namespace vitrine::pane {
 

@@ -9,8 +9,15 @@ namespace vitrine::pane {
 void time_start();
 u64 tsc_frequency();
 
-/// value * to / from, without overflow on the way.
-constexpr u64 scale(u64 value, u64 to, u64 from) { return static_cast<u64>(static_cast<u128>(value) * to / from); }
+/// value * to / from, without overflow on the way; ~0 when the result has no room.
+inline u64 scale(u64 value, u64 to, u64 from) {
+    u64 low, high, rest;
+    asm("mulq %3" : "=a"(low), "=d"(high) : "a"(value), "r"(to));
+    if (high >= from)
+        return ~0ull;
+    asm("divq %4" : "=a"(low), "=d"(rest) : "a"(low), "d"(high), "r"(from));
+    return low;
+}
 
 inline u64 microseconds(u64 n) { return scale(n, tsc_frequency(), 1'000'000); }
 
