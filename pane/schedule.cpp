@@ -131,11 +131,11 @@ void run_processor(Cpu& cpu) {
     pane_lock.take();
     for (;;) {
         console_poll();
+        if (cpu.running && !may_run(*cpu.running, cpu))
+            cpu.running->unload();
         answer_requests();
         const u64 now = rdtsc();
         const u64 event = advance_guests(now);
-        if (cpu.running && !may_run(*cpu.running, cpu))
-            cpu.running->unload();
         if (all_has_ended)
             finish();
         Vcpu* v = pick(cpu, now);

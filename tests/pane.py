@@ -14,7 +14,7 @@ from machines import TREE, check, encode, guest_image, run, tiny_guest
 parser = argparse.ArgumentParser(description="Boots Pane in Vitrine.")
 parser.add_argument("vitrine", type=Path, help="the program under test")
 parser.add_argument("pane", type=Path, help="pane.elf")
-parser.add_argument("--only", required=True, choices=["linux", "smp", "chip", "tour", "escape", "shares", "capabilities", "config"])
+parser.add_argument("--only", required=True, choices=["linux", "smp", "chip", "tour", "prompt", "escape", "shares", "capabilities", "config"])
 parser.add_argument("--keep", metavar="DIR", type=Path, help="leave images and configurations there")
 options = parser.parse_args()
 scratch = tempfile.TemporaryDirectory()
@@ -32,10 +32,10 @@ def config(name, *guests):
     return path
 
 
-def pane(*modules, vmx="on", cpus=1, memory="512M", stop=30, more=()):
+def pane(*modules, vmx="on", cpus=1, memory="512M", stop=30, more=(), keys=subprocess.DEVNULL):
     arguments = [word for m in modules for word in ("--module", m)]
     finished = run(options.vitrine, "--vmx", vmx, "--kernel", options.pane, *arguments, "--memory", memory, "--cpus", cpus,
-                   "--debug-exit", "0xf4", "--stop-after", stop, "--stats", *more)  # fmt: skip
+                   "--debug-exit", "0xf4", "--stop-after", stop, "--stats", *more, stdin=keys)  # fmt: skip
     finished.stdout = finished.stdout.replace("\r", "")
     return finished
 
@@ -55,8 +55,9 @@ def ended_well(finished, guests):
     check("PANE-DONE" in finished.stdout and "its own code is unchanged" in finished.stdout, "Pane is not content", finished)
     # Vitrine counts exits on its own; both must agree, reason by reason.
     counted = {}
+    report = finished.stdout[finished.stdout.index("all guests have ended") :]
     for guest in guests:
-        for number, value in re.findall(rf"^\[{guest}\]   exit (\d+) .* (\d+)$", finished.stdout, re.M):
+        for number, value in re.findall(rf"^\[{guest}\]   exit (\d+) .* (\d+)$", report, re.M):
             counted[int(number)] = counted.get(int(number), 0) + int(value)
     true = sorted(int(n) for n in re.findall(r"^count vmx\.exit\.\w+ (\d+)$", finished.stderr, re.M))
     check(sorted(counted.values()) == true, f"Pane counts the exits {counted}, Vitrine {true}", finished)
@@ -110,6 +111,22 @@ def tour():
         check(any(varying.sub("", line) in source for source in sources), f"docs/tour.md shows a line that nobody says: {line}", told)
     check(len(shown) > 20, "docs/tour.md shows too little")
     print(f"the tour: {len(shown)} lines as they are said")
+
+
+def prompt():
+    image = tiny_guest("pane_escape.c", folder)
+    setup = config("prompt.txt", *[(name, "memory 4M", f"kernel {image.name}", "cmdline sleep", "ends stopped") for name in "ab"])
+    keys = folder / "keys"
+    # What comes before the serial port is set up is lost; empty lines do nothing.
+    keys.write_text("\r" * 64 + "help\rlist\rpause a\rlist\rresume a\rdump b\rstats b\rnonsense\rpause c\rreset b\rlist\rstop a\rstop b\r")
+    with keys.open() as file:
+        finished = pane(setup, image, keys=file, more=("--time", "real"))
+    ended_well(finished, "ab")
+    for said in ["  pause   GUEST    the guest gets no time", "a            paused ", "waits for resume", "[b] processor 0: exit ", "rflags 0x",
+                 "pane: 'nonsense' is no command; help lists them", "pane: there is no guest 'c'",
+                 "guest 'a' has ended: stopped (stopped at the prompt)", "guest 'b' has ended: stopped"]:  # fmt: skip
+        check(said in finished.stdout, f"the prompt does not say '{said}'", finished)
+    print("the prompt: all commands")
 
 
 def escape():
@@ -233,4 +250,4 @@ def smp():
     print("a Debian guest with 4 processors on 2")
 
 
-{"linux": linux, "smp": smp, "chip": chip, "tour": tour, "escape": escape, "shares": shares, "capabilities": capabilities, "config": config_errors}[options.only]()
+{"linux": linux, "smp": smp, "chip": chip, "tour": tour, "prompt": prompt, "escape": escape, "shares": shares, "capabilities": capabilities, "config": config_errors}[options.only]()
