@@ -61,7 +61,7 @@ std::string stats_text(const RunReport& r) {
         text += fmt::format("hash                {}\n", r.hash->text());
     for (const auto& [name, count] : r.counters)
         text += fmt::format("count {} {}\n", name, count);
-    return text;
+    return text + vmx_text(r.vmx);
 }
 
 std::string json_text(const RunReport& r) {
@@ -80,6 +80,7 @@ std::string json_text(const RunReport& r) {
     if (r.hash)
         j["hash"] = r.hash->text();
     j["counters"] = r.counters;
+    add_vmx(j, r.vmx);
     return j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

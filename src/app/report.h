@@ -3,6 +3,7 @@
 #pragma once
 
 #include "app/run_options.h"
+#include "app/vmx_report.h"
 #include "machine/ending.h"
 #include "machine/hash128.h"
 
@@ -19,6 +20,7 @@ struct RunReport {
     u64 instructions = 0, retired = 0, virtual_time = 0, host_time = 0; ///< times in nanoseconds
     std::optional<machine::Hash128> hash;
     std::map<std::string, u64, std::less<>> counters;
+    VmxReport vmx;
 
     /// Powered off, or a verdict of 0.
     bool passed() const;

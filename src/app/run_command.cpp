@@ -2,6 +2,7 @@
 // The options of `vitrine run`.
 #include "app/run_command.h"
 
+#include "app/perfetto.h"
 #include "app/values.h"
 #include "glass/glass.h"
 #include "machine/device_table.h"
@@ -270,7 +271,7 @@ constexpr OptionRow rows[] = {
     {"--record",      single, "FILE",  "record all input from outside", record},
     {"--replay",      single, "FILE",  "repeat a recorded run", replay},
     {"--trace",       list,   "TOPIC[,TOPIC...]", "tell what happens", trace},
-    {"--trace-file",  single, "FILE",  "where it is told instead of standard error", trace_file},
+    {"--trace-file",  single, "FILE",  "where it is told instead of standard error; NAME.pftrace: for Perfetto's viewer (vmx without --trace)", trace_file},
     {"--stats",       flag,   "",      "tell at the end what was executed, and how fast", stats},
     {"--json",        flag,   "",      "report the run as one line of JSON, last on standard output", json},
     {"--junit",       single, "FILE",  "report the run as a test in JUnit's form", junit},
@@ -322,8 +323,8 @@ Expected<> check(const RunOptions& o) {
         return Error("--serial stdio is given twice; only one serial port can have the standard input and output");
     if (o.wait_gdb && !o.gdb)
         return Error("--wait-gdb needs --gdb PORT");
-    if (!o.trace_file.empty() && o.trace.empty())
-        return Error("--trace-file needs --trace TOPIC");
+    if (!o.trace_file.empty() && o.trace.empty() && !PerfettoTrace::wants(o.trace_file))
+        return Error("--trace-file needs --trace TOPIC, or a name that ends in .pftrace");
     return {};
 }
 

@@ -66,6 +66,11 @@ public:
     /// Where lines go. Without a sink nothing is printed; counters still count.
     void set_sink(Sink sink) { sink_ = std::move(sink); }
 
+    using Listener = std::function<void(const Place& place, Topic topic, std::string_view event, std::initializer_list<Detail> details)>;
+
+    /// Gets each event that is told as it is, beside the lines.
+    void set_listener(Listener listener) { listener_ = std::move(listener); }
+
     void set_place(std::function<Place()> place) { place_ = std::move(place); }
 
     /// How many of each odd event are shown.
@@ -76,6 +81,7 @@ private:
 
     u64 enabled_ = 0;
     Sink sink_;
+    Listener listener_;
     std::function<Place()> place_;
     std::map<std::string, u64, std::less<>> counters_;
 };

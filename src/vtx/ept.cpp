@@ -2,6 +2,7 @@
 // The walk of the EPT paging structures (SDM volume 3, The Extended Page Table Mechanism).
 #include "vtx/ept.h"
 
+#include "vtx/spec/ept_entry.h"
 #include "vtx/unit.h"
 #include "x86/model.h"
 
@@ -9,20 +10,9 @@ namespace vitrine::vtx {
 
 namespace {
 
-constexpr u64 readable = 1, writable = 2, executable = 4, user_executable = bit(10), page_bit = bit(7), accessed = bit(8), dirty = bit(9),
-              suppress_ve = bit(63);
-
-/// Bits that must be zero in an entry of `level` (4 to 1), beyond the physical-address width apart.
-u64 reserved_bits(unsigned level, bool leaf) {
-    if (!leaf)
-        return 0xf8; // bits 7:3
-    return level == 3 ? 0x3fff'f000 : level == 2 ? 0x1f'f000 : 0;
-}
-
-bool memory_type_valid(u64 entry) {
-    const u64 type = bits(entry, 5, 3);
-    return type != 2 && type != 3 && type != 7;
-}
+constexpr u64 readable = ept_entry.readable.mask(), writable = ept_entry.writable.mask(), executable = ept_entry.executable.mask(),
+              user_executable = ept_entry.user_executable.mask(), page_bit = ept_entry.page.mask(), accessed = ept_entry.accessed.mask(),
+              dirty = ept_entry.dirty.mask(), suppress_ve = ept_entry.suppress_ve.mask();
 
 } // namespace
 
@@ -32,7 +22,6 @@ Faultable<SecondLevelPage> Ept::translate(Cpu& cpu, GuestPhysical address, const
     // With accessed and dirty flags, accesses to the guest's paging structures count as writes.
     const bool write = access.write || (access.page_walk && flags);
     const bool read = access.read || access.page_walk;
-    const u64 beyond = ~low_mask(cpu.model().physical_bits) & low_mask(52);
     const u64 rights_mask = readable | writable | executable | (mode_based_ ? user_executable : 0);
     const u64 fetchable = mode_based_ && access.user ? user_executable : executable;
     u64 rights = rights_mask, table = eptp_ & ~0xfffull & low_mask(52);
@@ -50,13 +39,9 @@ Faultable<SecondLevelPage> Ept::translate(Cpu& cpu, GuestPhysical address, const
         cpu.read_physical(at, &entry, 8);
         if (!(entry & rights_mask))
             return violation(cpu, address, access, read, write, 0, entry);
-        const bool leaf = level == 1 || (level < 4 && (entry & page_bit));
-        const bool size_supported = level == 1 || !leaf || (level == 3 ? vtx::ept_vpid.page_1g(capabilities) : vtx::ept_vpid.page_2m(capabilities));
-        const bool write_only = (entry & (readable | writable)) == writable;
-        const bool execute_only = !(entry & readable) && !vtx::ept_vpid.execute_only(capabilities);
-        if ((entry & (beyond | reserved_bits(level, leaf))) || !size_supported || write_only || execute_only ||
-            (leaf && !memory_type_valid(entry)))
+        if (ept_misconfiguration(entry, level, capabilities, cpu.model().physical_bits))
             return misconfiguration(cpu, address, access);
+        const bool leaf = ept_leaf(entry, level);
         rights &= entry;
         used[count++] = {at, entry};
         if (!leaf) {

@@ -121,6 +121,8 @@ public:
     void charge(u64 nanoseconds) { extra_ += nanoseconds; run_end_ = current_ + 1; }
     void yield_after_this() { yield_ = true; interrupt_slice(); }
     u64 now() const { return clock_.now(); }
+    /// Instructions retired, those of the block under way included.
+    u64 retired_by_now() const { return retired + static_cast<u64>(current_ - block_first_); }
     u64 tsc() const { return now() + tsc_offset; }
 
     // ---- registers --------------------------------------------------------------------------------------------------
