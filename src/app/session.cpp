@@ -143,6 +143,7 @@ Expected<RunReport> run_session(RunOptions options) {
     report.host_time = m->pace().host_elapsed();
     if (options.stats || options.json)
         report.hash = m->hash();
+    m->settle_stale();
     report.counters = m->glass().counters();
     if (outside.trace && (std::fflush(outside.trace.get()) != 0 || std::ferror(outside.trace.get())))
         return Error("--trace-file " + options.trace_file + ": cannot be written: " + std::strerror(errno), Status::host_short);
