@@ -29,6 +29,7 @@ parser = argparse.ArgumentParser(description="Boots Linux in KVM in Linux in Vit
 parser.add_argument("vitrine", type=Path, help="the program under test")
 parser.add_argument("--only", required=True, choices=PARTS)
 parser.add_argument("--timeout", type=int, default=3600)
+parser.add_argument("--stale", default="normal", help="max: and nothing is told of a stale translation")
 options = parser.parse_args()
 machine, processors, inner_processors, guests, depth = PARTS[options.only]
 
@@ -65,7 +66,7 @@ kernel, initramfs = bottom
 for _ in range(depth - 1):
     kernel, initramfs = hypervisor_image(bottom[0], initramfs)
 finished = run(options.vitrine, "--vmx", "on", "--kernel", kernel, "--initrd", initramfs, "--memory", "2G", "--cpus", processors,
-               "--no-reboot", "--stats", "--append", f"console=ttyS0 panic=-1 vitrine.run={encode(script)}",
+               "--stale", options.stale, "--no-reboot", "--stats", "--append", f"console=ttyS0 panic=-1 vitrine.run={encode(script)}",
                timeout=options.timeout)  # fmt: skip
 check(finished.returncode == 0, "Vitrine's exit status is not 0", finished)
 text = finished.stdout.replace("\r", "")
@@ -84,4 +85,7 @@ warnings = [w for w in re.findall(r"^warning (.*)$", told, re.M) if not any(re.s
 check(not warnings, f"warnings of the outer kernel: {warnings}", finished)
 exits = dict(re.findall(r"^count vmx\.exit\.(\w+) (\d+)$", finished.stderr, re.M))
 check({"cpuid", "io_instruction", "ept_violation", "external_interrupt"} <= exits.keys(), "exits are missing from --stats", finished)
+stale = {kind: int(n) for kind, n in re.findall(r"^count stale\.([a-z-]+) (\d+)$", finished.stderr, re.M)}
+check(bool(stale) == (options.stale == "max"), "--stale max is not counted", finished)
+check(not any(n for kind, n in stale.items() if kind != "under-way"), f"stock software is told of: {stale}", finished)
 print(f"{options.only}: {inner} guests, {sum(map(int, exits.values()))} exits; {re.search('instructions .*', finished.stderr)[0]}")

@@ -84,9 +84,11 @@ TEST_F(StaleTest, ARightThatWasTakenAwayIsFoundWhenItIsUsed) {
     ASSERT_TRUE(m.cpu.store<u64>(Linear{page}, 2).ok());
     EXPECT_EQ(found("stale.linear"), 1u);
     EXPECT_NE(lines[0].find("access=write linear=400000 cached=300000,rwx memory=300000,r-x"), std::string::npos) << lines[0];
+    m.cpu.rip += 2; // another place
     entry(0);
     (void)read();
     EXPECT_EQ(found("stale.linear"), 2u);
+    ASSERT_EQ(lines.size(), 2u);
     EXPECT_NE(lines[1].find("memory=not-present"), std::string::npos) << lines[1];
 }
 
@@ -153,7 +155,8 @@ TEST_F(StaleTest, PcidsKeepTheirOwn) {
     m.write<u64>(0x16000, 0);
     load_cr3(0x16000 | 1 | bit(63));
     (void)m.cpu.load<u64>(Linear{page});
-    EXPECT_EQ(found("stale.linear"), 3u) << "the code that ran, and the load";
+    EXPECT_EQ(found("stale.linear"), 2u);
+    ASSERT_EQ(lines.size(), 2u);
     EXPECT_NE(lines.back().find("entry=CR3=16001,was=10000"), std::string::npos) << lines.back();
 }
 

@@ -147,12 +147,16 @@ void StaleCache::shrink() {
     std::nth_element(ages.begin(), ages.begin() + static_cast<std::ptrdiff_t>(ages.size() / 2), ages.end());
     const u64 median = ages[ages.size() / 2];
     for (auto& [tag, c] : contexts_)
-        count_ -= std::erase_if(c.pages, [&](auto& entry) {
-            const bool old = entry.second.filled < median;
-            if (old && entry.second.pending && dropped)
-                dropped(entry.second);
-            return old;
-        });
+        for (auto it = c.pages.begin(); it != c.pages.end();) {
+            if (it->second.filled >= median) {
+                ++it;
+                continue;
+            }
+            if (it->second.pending && dropped)
+                dropped(it->second);
+            it = c.pages.erase(it);
+            --count_;
+        }
     if (shrunk)
         shrunk();
 }
