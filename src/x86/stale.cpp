@@ -86,6 +86,11 @@ Faultable<Physical> Stale::translate(Linear a, Use use, Privilege p) {
     return walk(access);
 }
 
+void Stale::invalidate(Linear a, u16 pcid) {
+    cache_.invalidate(a.value, key_.vpid, pcid);
+    forget();
+}
+
 /// What faults drop of the cache must not stay in the front: whether it was emptied meanwhile leaves no trace.
 void Stale::drop_met(Linear a) {
     cache_.page_fault(a.value);

@@ -43,6 +43,8 @@ public:
     void context_changed();
     /// What was compared with memory must be compared again.
     void forget() { cpu_.tlb().empty_tables(); }
+    /// INVPCID of one address: no more than it must drop.
+    void invalidate(Linear a, u16 pcid);
     /// The end of a run: uses whose invalidation has not come in time are told.
     void settle();
 

@@ -160,6 +160,29 @@ TEST_F(StaleTest, PcidsKeepTheirOwn) {
     EXPECT_NE(lines.back().find("entry=CR3=16001,was=10000"), std::string::npos) << lines.back();
 }
 
+TEST_F(StaleTest, InvpcidOfAnAddressDropsNoMore) {
+    m.cpu.cr4 |= cr4::pcide | cr4::pge;
+    m.cpu.mode_changed();
+    load_cr3(BareMachine::tables | 1);
+    entry(first | p | g, table + 16);
+    for (const u64 at : {page, page + 0x1000, page + 0x2000})
+        (void)read(at);
+    load_cr3(BareMachine::tables | 2 | bit(63));
+    for (const u64 at : {table, table + 8, table + 16})
+        entry(second | p | w, at);
+    m.write<u64>(0x17000, 1);
+    m.write<u64>(0x17008, page);
+    m.cpu.gpr[rcx] = 0;
+    m.cpu.gpr[rdi] = 0x17000;
+    m.run({0x66, 0x0f, 0x38, 0x82, 0x0f}); // invpcid rcx,[rdi]
+    load_cr3(BareMachine::tables | 1 | bit(63));
+    EXPECT_EQ(read(), 0x22u);
+    EXPECT_EQ(found(), 0u);
+    EXPECT_EQ(read(page + 0x1000), 0x11u);
+    EXPECT_EQ(read(page + 0x2000), 0x11u);
+    EXPECT_EQ(found("stale.linear"), 2u);
+}
+
 TEST_F(StaleTest, TablesOnTheWayAreKeptToo) {
     (void)read();
     entry(first | p | w | a | d, other_table);

@@ -226,6 +226,14 @@ void StaleCache::invalidate(u64 linear, u16 vpid) {
         }
 }
 
+void StaleCache::invalidate(u64 linear, u16 vpid, u16 pcid) {
+    for (auto& [tag, c] : contexts_)
+        if (tag.kind == Kind::linear && tag.vpid == vpid && tag.pcid == pcid) {
+            drop_page(c, linear);
+            drop_tables(c, linear);
+        }
+}
+
 void StaleCache::page_fault(u64 linear) {
     for (Context* c : {linear_, global_})
         if (c) {

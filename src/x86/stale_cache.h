@@ -95,6 +95,8 @@ public:
     void invalidate(u64 linear, const TlbKey& present);
     /// INVVPID: the address, whatever the PCID.
     void invalidate(u64 linear, u16 vpid);
+    /// INVPCID: the address in one PCID, but for global translations.
+    void invalidate(u64 linear, u16 vpid, u16 pcid);
     /// A page fault: what would be used for the address in the present space.
     void page_fault(u64 linear);
     /// An EPT violation: what would be used for the guest-physical address.

@@ -12,6 +12,9 @@ constexpr std::string_view linear_kind = "stale.linear", combined_kind = "stale.
                            table_kind = "stale.paging-structure", under_way = "stale.under-way";
 constexpr std::string_view kinds[] = {linear_kind, combined_kind, guest_physical_kind, table_kind, under_way};
 
+/// Places that are told of. Who forgets everything is not helped by more.
+constexpr std::size_t most_told = 100;
+
 std::string text_of(const WalkStep& step) {
     static constexpr std::string_view names[] = {"?", "PTE", "PDE", "PDPTE", "PML4E", "PML5E"};
     return fmt::format("{}{}@{:x}={:x}", step.second ? "EPT-" : "", names[step.level], step.at.value, step.value);
@@ -84,7 +87,8 @@ void Stale::settle() {
 
 void Stale::count(const StaleUse& use) {
     cpu_.glass().counter(use.kind) += use.count;
-    if (watch_.told.emplace(use.rip, use.writer ? use.writer->rip : 0, use.space.root, use.space.vpid, use.kind).second)
+    if (watch_.told.size() < most_told &&
+        watch_.told.emplace(use.rip, use.writer ? use.writer->rip : 0, use.space.root, use.space.vpid, use.kind).second)
         tell(use);
 }
 
