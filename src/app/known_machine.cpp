@@ -55,6 +55,7 @@ constexpr Row rows[] = {
     {"--debug-exit", [](const MachineConfig& c) { return text_of_devices(c); }},
     {"--rtc",        [](const MachineConfig& c) { return fmt::format("@{}", c.rtc); }},
     {"--seed",       [](const MachineConfig& c) { return std::to_string(c.seed); }},
+    {"--stale",      [](const MachineConfig& c) { return std::string(c.stale ? "max" : "normal"); }},
     {"--disk",       [](const MachineConfig& c) { return fmt::format("{} disks", c.disks.size()); }},
 };
 // clang-format on

@@ -159,6 +159,12 @@ Expected<> seed(RunOptions& o, const std::string& v) {
     return {};
 }
 
+Expected<> stale(RunOptions& o, const std::string& v) {
+    static constexpr std::pair<std::string_view, bool> words[] = {{"normal", false}, {"max", true}};
+    o.config.stale = TRY(choose("--stale", v, words));
+    return {};
+}
+
 Expected<> stop_after(RunOptions& o, const std::string& v) {
     o.stop_after = TRY(parse_seconds("--stop-after", v));
     return {};
@@ -263,6 +269,7 @@ constexpr OptionRow rows[] = {
     {"--time",        single, "MODE",  "auto, warp or real: how idle time keeps to the host's clock", time},
     {"--rtc",         single, "DATE",  "now, or the date (UTC) at power on; 2026-01-01 is the default", rtc},
     {"--seed",        single, "N",     "of RDRAND and RDSEED", seed},
+    {"--stale",       single, "MODE",  "normal, or max: translations stay cached as long as the manual permits, and stale ones are told of", stale},
     {"--stop-after",  single, "SECONDS", "end after this much virtual time", stop_after},
     {"--stop-at",     single, "INSTRUCTIONS", "end when so many have been executed", stop_at},
     {"--hash-every",  single, "INSTRUCTIONS", "print a hash of the whole state each time so many have been executed", hash_every},

@@ -153,6 +153,7 @@ Expected<RunReport> run_session(RunOptions options) {
     report.host_time = m->pace().host_elapsed();
     if (options.stats || options.json)
         report.hash = m->hash();
+    m->settle_stale();
     report.counters = m->glass().counters();
     report.vmx = vmx_report(*m);
     if (outside.perfetto)

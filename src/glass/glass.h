@@ -58,6 +58,12 @@ public:
     /// Something odd but legal, or a write to reserved bits: counted, and the first few of each name are shown always.
     void odd(Topic topic, std::string_view event, std::initializer_list<Detail> details = {});
 
+    /// A finding: shown whenever it is told. The teller tells each once, and counts.
+    void report(Topic topic, std::string_view event, std::initializer_list<Detail> details) { say(topic, event, details); }
+
+    /// Where the machine is now.
+    Place place() const { return place_ ? place_() : Place{}; }
+
     /// Counters by name, for --stats.
     u64& counter(std::string_view name);
 

@@ -18,6 +18,7 @@
 #include "x86/cpu.h"
 #include "vtx/unit.h"
 #include "x86/model.h"
+#include "x86/table_watch.h"
 
 #include <memory>
 #include <optional>
@@ -98,6 +99,9 @@ public:
     /// Ends the run after the present instruction. For devices and for whoever watches.
     void request(Ending ending);
 
+    /// The end of a run: stale uses whose invalidation has not come in time are told.
+    void settle_stale();
+
     /// Asks for a reset of the platform after the present instruction.
     void request_reset(Reset kind);
 
@@ -130,6 +134,7 @@ private:
     Pace pace_;
     std::unique_ptr<Interrupts> interrupts_;
     std::unique_ptr<CodeCache> code_;
+    std::unique_ptr<TableWatch> tables_; ///< null unless translations are kept as long as the architecture permits
     std::vector<std::unique_ptr<Cpu>> cpus_;
     std::vector<std::unique_ptr<vtx::Unit>> vmx_; ///< one for each processor, or none
     std::vector<std::unique_ptr<CpuPins>> pins_;

@@ -6,6 +6,8 @@
 #include "vtx/unit.h"
 #include "x86/model.h"
 
+#include <cstring>
+
 namespace vitrine::vtx {
 
 namespace {
@@ -16,15 +18,53 @@ constexpr u64 readable = ept_entry.readable.mask(), writable = ept_entry.writabl
 
 } // namespace
 
+u64 Ept::rights_mask() const { return readable | writable | executable | (mode_based_ ? user_executable : 0); }
+
+bool Ept::misconfigured(Cpu& cpu, u64 entry, unsigned level) const {
+    return ept_misconfiguration(entry, level, unit_.capabilities().ept_vpid, cpu.model().physical_bits) != nullptr;
+}
+
+void Ept::look(Cpu& cpu, GuestPhysical address, const SecondLevelStart& start, SecondLevelLook& found) {
+    found.present = false;
+    found.count = 0;
+    if (address.value >> 48)
+        return;
+    u64 table = start.level ? start.table : eptp_ & ~0xfffull & low_mask(52);
+    u64 rights = start.level ? start.rights : rights_mask();
+    for (unsigned level = start.level ? start.level : 4;; --level) {
+        const unsigned shift = 12 + 9 * (level - 1);
+        TableEntry& entry = found.entries[found.count];
+        entry = {.at = Physical{table + (address.value >> shift & 0x1ff) * 8}, .level = static_cast<u8>(level)};
+        if (const u8* host = cpu.space().host(entry.at)) // a device would see that somebody looks
+            std::memcpy(&entry.value, host, sizeof entry.value);
+        rights &= entry.value;
+        found.rights_below[found.count++] = rights;
+        const bool leaf = ept_leaf(entry.value, level);
+        if (!(entry.value & rights_mask()) || misconfigured(cpu, entry.value, level))
+            return;
+        if (!leaf) {
+            table = entry.value & ~0xfffull & low_mask(52);
+            continue;
+        }
+        found.present = true;
+        found.page = (entry.value & low_mask(52) & ~low_mask(shift)) | (address.value & low_mask(shift) & ~0xfffull);
+        found.size_log2 = static_cast<u8>(shift);
+        found.rights = rights;
+        found.readable = rights & readable;
+        found.writable = rights & writable;
+        found.executable = rights & executable;
+        found.user_executable = rights & (mode_based_ ? user_executable : executable);
+        return;
+    }
+}
+
 Faultable<SecondLevelPage> Ept::translate(Cpu& cpu, GuestPhysical address, const SecondLevelAccess& access) {
-    const u64 capabilities = unit_.capabilities().ept_vpid;
     const bool flags = ept_pointer.accessed_dirty(eptp_) != 0;
     // With accessed and dirty flags, accesses to the guest's paging structures count as writes.
     const bool write = access.write || (access.page_walk && flags);
     const bool read = access.read || access.page_walk;
-    const u64 rights_mask = readable | writable | executable | (mode_based_ ? user_executable : 0);
     const u64 fetchable = mode_based_ && access.user ? user_executable : executable;
-    u64 rights = rights_mask, table = eptp_ & ~0xfffull & low_mask(52);
+    u64 rights = rights_mask(), table = eptp_ & ~0xfffull & low_mask(52);
     struct {
         Physical at;
         u64 value;
@@ -37,9 +77,9 @@ Faultable<SecondLevelPage> Ept::translate(Cpu& cpu, GuestPhysical address, const
         const Physical at{table + (address.value >> shift & 0x1ff) * 8};
         u64 entry = 0;
         cpu.read_physical(at, &entry, 8);
-        if (!(entry & rights_mask))
+        if (!(entry & rights_mask()))
             return violation(cpu, address, access, read, write, 0, entry);
-        if (ept_misconfiguration(entry, level, capabilities, cpu.model().physical_bits))
+        if (misconfigured(cpu, entry, level))
             return misconfiguration(cpu, address, access);
         const bool leaf = ept_leaf(entry, level);
         rights &= entry;
@@ -61,8 +101,7 @@ Faultable<SecondLevelPage> Ept::translate(Cpu& cpu, GuestPhysical address, const
                 const u64 set = accessed | (n + 1 == count && write ? dirty : 0);
                 if ((used[n].value & set) == set)
                     continue;
-                const u64 value = used[n].value | set;
-                cpu.write_physical(used[n].at, &value, 8);
+                cpu.mark_entry(used[n].at, used[n].value | set, 8);
             }
             is_dirty = write || (entry & dirty);
         }

@@ -4,6 +4,7 @@
 
 #include "x86/code_cache.h"
 #include "x86/model.h"
+#include "x86/stale.h"
 
 #include <fmt/format.h>
 
@@ -36,6 +37,8 @@ Cpu::Cpu(const CpuWiring& wiring)
         z = (z ^ (z >> 27)) * 0x94d0'49bb'1331'11eb;
         word = z ^ (z >> 31);
     }
+    if (wiring.tables)
+        stale_ = std::make_unique<Stale>(*this, *wiring.tables);
     code_.attach(*this);
     reset(Reset::cold);
 }
@@ -144,6 +147,8 @@ TlbKey Cpu::tlb_key() const {
 void Cpu::paging_changed() {
     cut_left_ = 0; // by an instruction that ends its block anyway, or by a VM exit, which goes elsewhere
     tlb_.select(tlb_key());
+    if (stale_) [[unlikely]]
+        stale_->context_changed();
     privilege_changed();
 }
 
@@ -485,11 +490,14 @@ void Cpu::state(Visitor& v) {
         v.refuse("a processor is in the middle of a block that lies nowhere");
     }
     v.begin("tlb");
-    tlb_.state(v);
+    if (stale_)
+        stale_->state(v);
+    else
+        tlb_.state(v);
     v.end();
     if (v.loading()) {
         // Not select(): the loaded TLB has its address space already, and remembers when it was last used.
-        if (tlb_.key() != tlb_key())
+        if (!stale_ && tlb_.key() != tlb_key())
             v.refuse("the TLB is that of another address space");
         privilege_changed();
         stop_ = {};

@@ -27,6 +27,8 @@ namespace vitrine {
 
 class CodeCache;
 class CpuidMemo;
+class Stale;
+class TableWatch;
 struct CpuModel;
 
 /// Why a linear address is used.
@@ -42,6 +44,7 @@ struct CpuWiring {
     const CpuModel& model; ///< the same for all processors of the machine
     unsigned cpu_count = 1;
     u64 seed = 0; ///< RDRAND and RDSEED
+    TableWatch* tables = nullptr; ///< not null: translations are kept as long as the architecture permits (x86/stale.h)
 };
 
 /// Why run() came back.
@@ -265,7 +268,11 @@ public:
     /// Memory by physical address: RAM or devices, the xAPIC page included.
     void read_physical(Physical p, void* to, unsigned size);
     void write_physical(Physical p, const void* from, unsigned size);
+    /// Accessed and dirty flags of an entry of the paging structures: a write that changes no translation.
+    void mark_entry(Physical p, u64 value, unsigned size);
     Tlb& tlb() { return tlb_; }
+    /// Null unless translations are kept as long as the architecture permits.
+    Stale* stale() { return stale_.get(); }
     /// MOV CR3, INVLPG and friends use these; they also select the tables anew.
     void flush_tlb(bool keep_global);
     void invalidate_page(Linear a);
@@ -356,6 +363,7 @@ private:
     Linear wrapped(Linear a) const;
     Faultable<Linear> stack_address(u64 offset, unsigned size, Use use);
     friend class Walker;
+    friend class Stale;
 
     bool deliver_pending();
     bool boundary_exit();
@@ -392,6 +400,7 @@ private:
     TlbTable* table_ = nullptr; ///< of the present space and privilege; or the one below while every access needs checks
     TlbTags* tags_ = nullptr;   ///< of table_
     std::unique_ptr<TlbTable> no_table_;
+    std::unique_ptr<Stale> stale_;
     bool alignment_checked_ = false; ///< CR0.AM, RFLAGS.AC, CPL 3
     bool stack_access_ = false;      ///< the access under way is a push or pop: #SS where others get #GP
     u64 segment_base_[segment_count]{}; ///< as effective-address computation wants them in the present mode
