@@ -143,6 +143,8 @@ Expected<RunReport> run_session(RunOptions options) {
     report.host_time = m->pace().host_elapsed();
     if (options.stats || options.json)
         report.hash = m->hash();
+    if (m->translator())
+        report.translator = m->translator()->stats();
     report.counters = m->glass().counters();
     if (outside.trace && (std::fflush(outside.trace.get()) != 0 || std::ferror(outside.trace.get())))
         return Error("--trace-file " + options.trace_file + ": cannot be written: " + std::strerror(errno), Status::host_short);
