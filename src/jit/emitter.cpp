@@ -53,7 +53,7 @@ void Emitter::write(u16 offset, unsigned size, const host::Gp& value) {
         return;
     }
     if (offset % 8 == 0) {
-        if (value.id() != home)
+        if (value.id() != home || size == 4) // a move to itself clears the upper half
             a.mov(gp(home, size), sized(value, size));
         return;
     }
@@ -107,7 +107,7 @@ void Emitter::offset_into(const Source& s, const host::Gp& to) {
     } else if (base.isValid()) {
         a.lea(to, host::ptr(base, index, i.scale, displacement));
     } else {
-        a.lea(to, host::ptr(index, i.scale, displacement));
+        a.lea(to, host::ptr_abs(static_cast<u64>(static_cast<i64>(displacement)), index, i.scale));
     }
 }
 
