@@ -63,8 +63,7 @@ template <asmjit::InstId id, Kind kind> void shift_value(Emitter& e, const Sourc
         return;
     }
     const asmjit::Label done = e.a.newLabel();
-    if (cl) {
-        e.clobber_flags();
+    if (cl) { // the flags from before are home already
         if (size == 4)
             e.a.mov(value, value); // a count of zero writes too
         e.a.test(host::cl, size == 8 ? 63 : 31);
@@ -103,6 +102,8 @@ template <asmjit::InstId id, Kind kind> void shift(Emitter& e, const Source& s) 
         return;
     }
     const u16 to = s.reg(0);
+    if (s.live && by_cl(s))
+        e.clobber_flags(); // before the value comes to t1
     const host::Gp value = e.change(to, size, t1);
     shift_value<id, kind>(e, s, value);
     e.finish(to, size, value);
@@ -119,9 +120,11 @@ bool accepts_rotate(Source& s) {
 template <asmjit::InstId id, bool left> void rotate(Emitter& e, const Source& s) {
     const unsigned size = s.size(0);
     const u16 to = s.reg(0);
-    const host::Gp value = e.change(to, size, t1);
     const bool cl = by_cl(s);
     const unsigned n = masked(s, size);
+    if (s.live && (cl || n != 0))
+        e.clobber_flags(); // before the value comes to t1; CF and OF change, the others stay in memory
+    const host::Gp value = e.change(to, size, t1);
     if (!cl && n == 0) {
         if (size == 4)
             e.a.mov(value, value);
@@ -140,8 +143,6 @@ template <asmjit::InstId id, bool left> void rotate(Emitter& e, const Source& s)
         e.finish(to, size, value);
         return;
     }
-    // CF and OF change, the others stay in memory.
-    e.clobber_flags();
     if (value.id() == t1.id())
         e.a.mov(address, t1);
     const host::Gp work = value.id() == t1.id() ? sized(address, size) : value;
