@@ -57,8 +57,13 @@ void Emitter::write(u16 offset, unsigned size, const host::Gp& value) {
             a.mov(gp(home, size), sized(value, size));
         return;
     }
+    host::Gp from = value;
+    if (value.id() == home) { // AH := AL
+        from = t1;
+        a.mov(host::gpd(t1.id()), host::gpd(home));
+    }
     a.rorx(host::gpq(home), host::gpq(home), 8);
-    a.mov(gp(home, 1), sized(value, 1));
+    a.mov(gp(home, 1), sized(from, 1));
     a.rorx(host::gpq(home), host::gpq(home), 56);
 }
 

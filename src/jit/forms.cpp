@@ -32,11 +32,14 @@ bool general(const Source& s) {
 
 u16 Source::reg(unsigned n) const { return gpr_offset(operands[n].reg.value); }
 
+std::vector<std::span<const Operation>> all_operations() {
+    return {integer_operations(), multiply_operations(), shift_operations(), bit_operations(), exchange_operations(), branch_operations()};
+}
+
 const Operation* operation(Source& s) {
     static const auto table = [] {
         std::vector<std::vector<const Operation*>> all(ZYDIS_MNEMONIC_MAX_VALUE + 1);
-        for (const auto rows : {integer_operations(), multiply_operations(), shift_operations(), bit_operations(), exchange_operations(),
-                                branch_operations()})
+        for (const auto rows : all_operations())
             for (const Operation& o : rows)
                 all[o.mnemonic].push_back(&o);
         return all;

@@ -23,6 +23,8 @@ std::span<const Operation> bit_operations();
 std::span<const Operation> exchange_operations();
 std::span<const Operation> branch_operations();
 
+std::vector<std::span<const Operation>> all_operations();
+
 /// The row for an instruction; null when there is none.
 const Operation* operation(Source& s);
 

@@ -112,7 +112,7 @@ std::vector<std::string> Trial::run(const Case& c, const Case* for_guest) {
     if (!guest_->run(for_guest ? *for_guest : c, *here_, why)) {
         ++counts.unimplemented;
         ++counts.failed;
-        guest_ = std::make_unique<Guest>();
+        guest_ = std::make_unique<Guest>(translated_engine_);
         return {why};
     }
     run_host(c, *on_host_);
