@@ -186,9 +186,70 @@ void Emitter::need_flags(u16 mask) {
     host_flags_ = all_flags;
 }
 
+// ---- vector registers -----------------------------------------------------------------------------------------------
+
+void Emitter::load_vector(unsigned n, unsigned bytes, bool legacy) {
+    const host::Mem m = host::ptr(state, at_vector(n));
+    if (bytes == 16 && legacy)
+        a.movups(host::xmm(n), m);
+    else if (bytes == 16)
+        a.vmovups(host::xmm(n), m);
+    else if (bytes == 32)
+        a.vmovups(host::ymm(n), m);
+    else
+        a.vmovups(host::zmm(n), m);
+}
+
+void Emitter::need_vector(unsigned n, unsigned bytes, bool legacy) {
+    if (vectors_[n] >= bytes)
+        return;
+    load_vector(n, bytes, legacy);
+    vectors_[n] = static_cast<u8>(bytes);
+    upper_ |= bytes > 16;
+}
+
+void Emitter::vector_made(unsigned n, unsigned bytes, bool legacy, bool wide) {
+    const host::Mem m = host::ptr(state, at_vector(n));
+    if (legacy) {
+        a.movups(m, host::xmm(n));
+        vectors_[n] = std::max<u8>(vectors_[n], 16);
+        return;
+    }
+    // What lies above the operand is cleared.
+    if (wide)
+        a.vmovups(m, host::zmm(n));
+    else
+        a.vmovups(m, host::ymm(n));
+    vectors_[n] = wide ? 64 : 32;
+    upper_ |= bytes > 16;
+}
+
+void Emitter::need_mxcsr() {
+    if (!guest_mxcsr_)
+        a.ldmxcsr(host::dword_ptr(state, at_mxcsr));
+    guest_mxcsr_ = true;
+}
+
+void Emitter::leave_vectors() {
+    if (guest_mxcsr_) {
+        a.stmxcsr(host::dword_ptr(state, at_mxcsr));
+        a.ldmxcsr(host::dword_ptr(host::rsp));
+    }
+    if (upper_)
+        a.vzeroupper();
+    guest_mxcsr_ = upper_ = false;
+    vectors_.fill(0);
+}
+
+void Emitter::may_fault() {
+    const asmjit::Label here = a.newLabel();
+    a.bind(here);
+    fault_places_.push_back({here, slow()});
+}
+
 // ---- the block ------------------------------------------------------------------------------------------------------
 
-bool Emitter::decode(const CpuModel& model) {
+bool Emitter::decode(const CpuModel& model, const CodeMode& mode) {
     ZydisDecoder decoder;
     ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
     sources_.resize(block_.instructions.size());
@@ -196,6 +257,8 @@ bool Emitter::decode(const CpuModel& model) {
         Source& s = sources_[n];
         s.insn = &block_.instructions[n];
         s.index = n;
+        s.bytes = block_.host + s.insn->offset;
+        s.mode = &mode;
         const unsigned left = block_.bytes - s.insn->offset;
         if (!ZYAN_SUCCESS(decode_instruction(decoder, block_.host + s.insn->offset, left, s.info, s.operands)))
             continue; // its handler raises what is due
@@ -223,10 +286,23 @@ void Emitter::find_live_flags() {
 
 void Emitter::by_handler(const Source& s) {
     clobber_flags();
-    a.mov(host::eax, s.index);
+    leave_vectors();
+    call_handler(s.index, false, false);
+    flags_stored();
+}
+
+void Emitter::call_handler(unsigned index, bool guest_mxcsr, bool upper) {
+    if (guest_mxcsr) {
+        a.stmxcsr(host::dword_ptr(state, at_mxcsr));
+        a.ldmxcsr(host::dword_ptr(host::rsp));
+    }
+    if (upper)
+        a.vzeroupper();
+    a.mov(host::eax, index);
     a.mov(address, reinterpret_cast<u64>(&block_));
     a.call(asmjit::imm(environment_.stubs.handle));
-    flags_stored();
+    if (guest_mxcsr)
+        a.ldmxcsr(host::dword_ptr(state, at_mxcsr));
 }
 
 void Emitter::exit_code(u64 edge, i64 target) {
@@ -246,8 +322,8 @@ void Emitter::direct_edge(unsigned n, i64 target, int condition) {
     edges_[n].target = target;
 }
 
-bool Emitter::emit(const CpuModel& model) {
-    if (!decode(model))
+bool Emitter::emit(const CpuModel& model, const CodeMode& mode) {
+    if (!decode(model, mode))
         return false;
     find_live_flags();
     const i32 count = static_cast<i32>(sources_.size());
@@ -261,6 +337,8 @@ bool Emitter::emit(const CpuModel& model) {
             by_handler(s);
             continue;
         }
+        if (s.info.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE)
+            leave_vectors();
         s.operation->emit(*this, s);
         if (edges_[0].site >= 0 || edges_[1].site >= 0)
             ended = true;
@@ -269,11 +347,12 @@ bool Emitter::emit(const CpuModel& model) {
         if (slow_.isValid()) {
             const asmjit::Label back = a.newLabel();
             a.bind(back);
-            cold_.push_back({slow_, back, s.index, host_flags_ != 0});
+            cold_.push_back({slow_, back, s.index, host_flags_ != 0, guest_mxcsr_, upper_, vectors_});
         }
     }
     if (!ended) {
         clobber_flags();
+        leave_vectors();
         direct_edge(0, static_cast<i64>(block_.start.page_offset()) + block_.bytes);
     }
     cold_code();
@@ -283,9 +362,10 @@ bool Emitter::emit(const CpuModel& model) {
 void Emitter::cold_code() {
     for (const Cold& c : cold_) {
         a.bind(c.begin);
-        a.mov(host::eax, c.index);
-        a.mov(address, reinterpret_cast<u64>(&block_));
-        a.call(asmjit::imm(environment_.stubs.handle));
+        call_handler(c.index, c.guest_mxcsr, c.upper);
+        for (unsigned n = 0; n < c.vectors.size(); ++n)
+            if (c.vectors[n])
+                load_vector(n, c.vectors[n], false);
         if (c.wants_flags) {
             a.movzx(host::eax, host::word_ptr(state, at_status));
             a.add(host::al, 0x7f);

@@ -12,6 +12,7 @@
 #include "x86/model.h"
 #include "x86/translator_port.h"
 
+#include <array>
 #include <vector>
 
 namespace vitrine::jit {
@@ -27,6 +28,8 @@ struct Source {
     ZydisDecodedInstruction info;
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
     const Instruction* insn = nullptr;
+    const u8* bytes = nullptr;
+    const CodeMode* mode = nullptr;
     const Operation* operation = nullptr; ///< null: its handler does it
     u16 reads = all_flags, kills = no_flags;
     u16 live = all_flags; ///< flags that somebody behind it may look at
@@ -80,7 +83,7 @@ public:
         : a(&code), block_(block), environment_(environment) {}
 
     /// The whole block. False: better left to the interpreter.
-    bool emit(const CpuModel& model);
+    bool emit(const CpuModel& model, const CodeMode& mode);
 
     const Edge& edge(unsigned n) const { return edges_[n]; }
     unsigned natives() const { return natives_; }
@@ -123,6 +126,20 @@ public:
     void flags_dead() { host_flags_ = 0; saved_ = true; }  ///< nobody will look
     void flags_stored() { host_flags_ = 0; saved_ = true; } ///< written to State::status just now
 
+    // Vector registers: the host's of the same number holds what was brought in or computed last, and the guest's state has it too.
+    void need_vector(unsigned n, unsigned bytes, bool legacy);
+    /// The host's register was written: what the guest's becomes is stored. `wide`: there are 512 bits.
+    void vector_made(unsigned n, unsigned bytes, bool legacy, bool wide);
+    void need_mxcsr();    ///< the guest's is in force from here on
+    void leave_vectors(); ///< the end of the block, or code that is not the guest's: MXCSR and the upper halves are the host's
+    /// The instruction emitted next may raise SIGFPE: then its slow way is taken.
+    void may_fault();
+    /// Places of such instructions and where to go on, as offsets.
+    struct FaultPlace {
+        asmjit::Label at, slow;
+    };
+    const std::vector<FaultPlace>& fault_places() const { return fault_places_; }
+
     void direct_edge(unsigned n, i64 target, int condition = -1);
     bool same_page(i64 offset) const { return offset >= 0 && offset < 4096; }
     /// The target in `address` must be executable and translated: its code to t2, its page to kept[0].
@@ -133,7 +150,7 @@ public:
     host::Mem run_field(std::size_t member, unsigned size = 8) const { return host::ptr(state, at_run(member), size); }
 
 private:
-    bool decode(const CpuModel& model);
+    bool decode(const CpuModel& model, const CodeMode& mode);
     void find_live_flags();
     void by_handler(const Source& s);
     void cold_code();
@@ -142,8 +159,12 @@ private:
     struct Cold {
         asmjit::Label begin, back;
         unsigned index;
-        bool wants_flags;
+        bool wants_flags, guest_mxcsr, upper;
+        std::array<u8, 16> vectors;
     };
+
+    void load_vector(unsigned n, unsigned bytes, bool legacy);
+    void call_handler(unsigned index, bool guest_mxcsr, bool upper);
 
     Block& block_;
     const Environment& environment_;
@@ -155,6 +176,9 @@ private:
     unsigned natives_ = 0;
     u16 host_flags_ = 0;
     bool saved_ = true;
+    std::array<u8, 16> vectors_{}; ///< bytes of each vector register that the host's has
+    bool guest_mxcsr_ = false, upper_ = false;
+    std::vector<FaultPlace> fault_places_;
 };
 
 } // namespace vitrine::jit

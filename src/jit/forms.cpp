@@ -33,7 +33,8 @@ bool general(const Source& s) {
 u16 Source::reg(unsigned n) const { return gpr_offset(operands[n].reg.value); }
 
 std::vector<std::span<const Operation>> all_operations() {
-    return {integer_operations(), multiply_operations(), shift_operations(), bit_operations(), exchange_operations(), branch_operations()};
+    return {integer_operations(), multiply_operations(), shift_operations(), bit_operations(), exchange_operations(), branch_operations(),
+            vector_operations()};
 }
 
 const Operation* operation(Source& s) {

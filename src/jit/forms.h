@@ -22,6 +22,7 @@ std::span<const Operation> shift_operations();
 std::span<const Operation> bit_operations();
 std::span<const Operation> exchange_operations();
 std::span<const Operation> branch_operations();
+std::span<const Operation> vector_operations();
 
 std::vector<std::span<const Operation>> all_operations();
 

@@ -32,6 +32,10 @@ constexpr i32 at_gpr(unsigned offset) { return static_cast<i32>(offsetof(State, 
 inline constexpr i32 at_status = static_cast<i32>(offsetof(State, status));
 inline constexpr i32 at_flags = static_cast<i32>(offsetof(State, flags));
 
+constexpr i32 at_vector(unsigned n) { return static_cast<i32>(offsetof(State, fpu) + offsetof(FpuState, zmm) + 64 * n); }
+
+inline constexpr i32 at_mxcsr = static_cast<i32>(offsetof(State, fpu) + offsetof(FpuState, mxcsr));
+
 /// A host register by number, `size` bytes of it.
 inline host::Gp gp(unsigned n, unsigned size) {
     switch (size) {

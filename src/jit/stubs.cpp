@@ -37,6 +37,7 @@ StubOffsets write_stubs(Assembler& a, const TranslatedAccess::Layout& layout) {
     for (const host::Gp& r : saved)
         a.push(r);
     a.sub(host::rsp, 8);
+    a.mov(host::dword_ptr(host::rsp), mxcsr_initial); // the host's own; translated code finds it there
     a.mov(state, host::rdi);
     a.mov(t1, host::rsi);
     load_registers(a, layout);

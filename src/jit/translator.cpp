@@ -5,6 +5,8 @@
 #include "base/error.h"
 #include "x86/cpu.h"
 
+#include <csignal>
+
 namespace vitrine::jit {
 
 namespace {
@@ -14,7 +16,7 @@ constexpr u64 most_block_code = 16 << 10;
 
 } // namespace
 
-Translator::Translator(u64 code_size) : memory_(code_size) {}
+Translator::Translator(u64 code_size) : memory_(code_size), range_(memory_.next(), code_size, &recover, this) {}
 
 Translator::~Translator() = default;
 
@@ -22,6 +24,13 @@ TranslatorStats Translator::stats() const {
     TranslatorStats s = stats_;
     s.code_bytes = memory_.used();
     return s;
+}
+
+/// An unmasked SIMD floating-point exception: nothing has happened yet, the handler raises it.
+u64 Translator::recover(void* owner, const HostFault& fault) {
+    const auto& places = static_cast<Translator*>(owner)->fault_places_;
+    const auto found = places.find(fault.rip);
+    return fault.signal == SIGFPE && found != places.end() ? found->second : 0;
 }
 
 const u8* Translator::copy(asmjit::CodeHolder& code) {
@@ -61,7 +70,7 @@ void Translator::translate(Cpu& cpu, Block& block) {
     VERIFY(code.init(asmjit::Environment::host(), reinterpret_cast<u64>(memory_.next())) == asmjit::kErrorOk);
     const Emitter::Environment environment{layout_, stubs_, jump_table(block.mode).data()};
     Emitter emitter(code, block, environment);
-    if (!emitter.emit(cpu.model())) {
+    if (!emitter.emit(cpu.model(), cpu.code_mode())) {
         ++stats_.refused;
         return;
     }
@@ -78,6 +87,8 @@ void Translator::translate(Cpu& cpu, Block& block) {
         j.site = at + j.edge.site;
         j.exit = at + j.edge.exit;
     }
+    for (const Emitter::FaultPlace& p : emitter.fault_places())
+        fault_places_[reinterpret_cast<u64>(at) + code.labelOffset(p.at)] = reinterpret_cast<u64>(at) + code.labelOffset(p.slow);
     block.code = at;
     ++stats_.blocks;
 }
@@ -163,6 +174,7 @@ void Translator::flush() {
         block->heat = 0;
     }
     translations_.clear();
+    fault_places_.clear();
     for (auto& [mode, table] : jump_tables_)
         table->fill({});
     last_ = nullptr;

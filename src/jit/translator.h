@@ -5,6 +5,7 @@
 #include "jit/code_memory.h"
 #include "jit/emitter.h"
 #include "jit/stubs.h"
+#include "x86/host_faults.h"
 #include "x86/translator_port.h"
 
 #include <array>
@@ -53,6 +54,7 @@ private:
     using JumpTable = std::array<Emitter::JumpEntry, Emitter::jump_entries>;
 
     void prepare(const Cpu& cpu);
+    static u64 recover(void* owner, const HostFault& fault);
     const u8* copy(asmjit::CodeHolder& code);
     void join(Cpu& cpu, Block& from, unsigned n, Block& to);
     void separate(Block& from, unsigned n);
@@ -60,6 +62,8 @@ private:
     void flush();
 
     CodeMemory memory_;
+    std::unordered_map<u64, u64> fault_places_; ///< host instructions that may raise SIGFPE, and where to go on
+    HostCodeRange range_;
     bool prepared_ = false;
     TranslatedAccess::Layout layout_{};
     Stubs stubs_;
