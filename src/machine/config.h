@@ -43,7 +43,7 @@ struct DeviceConfig {
     }
 };
 
-enum class Engine : u8 { automatic, interpreter, translator };
+enum class Engine : u8 { automatic, interpreter, translator }; ///< automatic: the translator
 
 struct MachineConfig {
     u64 memory = 512_MiB;

@@ -97,7 +97,7 @@ Machine::Machine(MachineConfig config, std::unique_ptr<Glass> glass, std::unique
         processors_.push_back(std::make_unique<CpuProcessor>(*cpus_[n]));
         scheduler_.add(*processors_[n]);
     }
-    if (config_.engine == Engine::translator) {
+    if (config_.engine != Engine::interpreter) {
         translator_ = std::make_unique<jit::Translator>(config_.code_cache);
         code_->connect(translator_.get());
         for (auto& cpu : cpus_)

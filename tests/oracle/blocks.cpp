@@ -19,7 +19,7 @@ public:
     Blocks(const Repertoire& repertoire, u64 seed, Progress& p) : repertoire_(repertoire), seed_(seed), progress_(p) {
         for (const auto rows : jit::all_operations())
             for (const jit::Operation& o : rows)
-                natives_.push_back(o.mnemonic);
+                (rows.data() == jit::vector_operations().data() ? vectors_ : natives_).push_back(o.mnemonic);
     }
 
     void run(u64 index);
@@ -31,7 +31,7 @@ private:
     bool make(Case& c, Random& random, u64 index);
 
     const Repertoire& repertoire_;
-    std::vector<ZydisMnemonic> natives_;
+    std::vector<ZydisMnemonic> natives_, vectors_;
     u64 seed_;
     Progress& progress_;
     std::unique_ptr<Guest> interpreter_ = std::make_unique<Guest>(false), translator_ = std::make_unique<Guest>(true);
@@ -86,7 +86,8 @@ bool Blocks::compare(const Case& begin, std::span<const u8> bytes, u64 count, st
 bool Blocks::make(Case& c, Random& random, u64 index) {
     if (random.chance(20))
         return repertoire_.make(c, seed_, index, progress_) && c.bits == 64;
-    return repertoire_.make_one(c, seed_, index, natives_[random.below(natives_.size())]) && c.bits == 64;
+    const auto& among = random.chance(70) ? natives_ : vectors_;
+    return repertoire_.make_one(c, seed_, index, among[random.below(among.size())]) && c.bits == 64;
 }
 
 void Blocks::run(u64 index) {
