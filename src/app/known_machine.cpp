@@ -112,6 +112,7 @@ Expected<> take_machine(const Description& known, std::string_view file, RunOpti
 
     MachineConfig config = known.config;
     config.engine = mine.engine;
+    config.code_cache = mine.code_cache;
     if (given("--disk"))
         config.disks = mine.disks;
     options.serial.resize(config.serial_ports, "none");

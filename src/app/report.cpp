@@ -59,6 +59,9 @@ std::string stats_text(const RunReport& r) {
                                    seconds(r.host_time), mips(r));
     if (r.hash)
         text += fmt::format("hash                {}\n", r.hash->text());
+    if (const auto& t = r.translator)
+        text += fmt::format("translated          {} blocks, {} bytes of code, {} joints, {} runs, {} flushes; {} blocks left alone\n", t->blocks,
+                            t->code_bytes, t->links, t->runs, t->flushes, t->refused);
     for (const auto& [name, count] : r.counters)
         text += fmt::format("count {} {}\n", name, count);
     return text + vmx_text(r.vmx);

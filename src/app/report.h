@@ -5,6 +5,7 @@
 #include "app/run_options.h"
 #include "app/vmx_report.h"
 #include "machine/ending.h"
+#include "jit/translator.h"
 #include "machine/hash128.h"
 
 #include <map>
@@ -19,6 +20,7 @@ struct RunReport {
     int signal = 0; ///< that ended the run; the process then ends by it
     u64 instructions = 0, retired = 0, virtual_time = 0, host_time = 0; ///< times in nanoseconds
     std::optional<machine::Hash128> hash;
+    std::optional<jit::TranslatorStats> translator;
     std::map<std::string, u64, std::less<>> counters;
     VmxReport vmx;
 

@@ -9,6 +9,8 @@
 #include "vtx/capability_list.h"
 #include "x86/model.h"
 
+#include "jit/translator.h"
+
 #include <algorithm>
 
 namespace vitrine::app {
@@ -85,6 +87,13 @@ Expected<> cpu(RunOptions& o, const std::string& v) {
 Expected<> vmx(RunOptions& o, const std::string& v) {
     TRY(vtx::capabilities_without(v));
     o.config.vmx = v;
+    return {};
+}
+
+Expected<> code_cache(RunOptions& o, const std::string& v) {
+    o.config.code_cache = TRY(parse_size("--code-cache", v));
+    if (o.config.code_cache < jit::Translator::least_size || o.config.code_cache > jit::Translator::most_size)
+        return Error("--code-cache " + v + ": must be a size from 1M to 1G, such as 64M");
     return {};
 }
 
@@ -259,6 +268,7 @@ constexpr OptionRow rows[] = {
     {"--cpu",         single, "MODEL", "the processor's model; `vitrine cpus` lists them", cpu},
     {"--vmx",         single, "LIST",  "the processor has VT-x: on, or -NAME,... to take capabilities away", vmx},
     {"--engine",      single, "ENGINE","auto, interp or jit: never changes what the guest sees", engine},
+    {"--code-cache",  single, "SIZE",  "room for translated code, 64M unless told", code_cache},
     {"--serial",      list,   "PORT",  "stdio (the default for the first), file:PATH, unix:PATH or none", serial},
     {"--monitor",     single, "WHERE", "the monitor on stdio or unix:PATH; Ctrl-A c reaches it from a terminal", monitor},
     {"--gdb",         single, "PORT",  "listen for gdb on this TCP port of 127.0.0.1; 0 takes a free one; PORT,i386 for 32-bit kernels", gdb},

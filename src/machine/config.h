@@ -43,7 +43,7 @@ struct DeviceConfig {
     }
 };
 
-enum class Engine : u8 { automatic, interpreter, translator };
+enum class Engine : u8 { automatic, interpreter, translator }; ///< automatic: the translator
 
 struct MachineConfig {
     u64 memory = 512_MiB;
@@ -51,6 +51,7 @@ struct MachineConfig {
     std::string cpu; ///< name of the model; empty: the default
     std::string vmx; ///< VMX capabilities to take away, or "on"; empty: VMX as the model has it
     Engine engine = Engine::automatic;
+    u64 code_cache = 64_MiB;           ///< for translated code
     unsigned serial_ports = 1;
     std::optional<BootFile> kernel, initrd;
     std::vector<BootFile> modules;

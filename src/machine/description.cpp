@@ -53,7 +53,7 @@ void visit(Visitor& v, DeviceConfig& device) {
 void visit(Visitor& v, MachineConfig& c) {
     // A new member does not compile until it is thought of here. The engine never matters, the debug exit is among the devices,
     // files are described apart.
-    [[maybe_unused]] const auto& [memory, cpus, cpu, vmx, engine, serial_ports, kernel, initrd, modules, append, disks, devices,
+    [[maybe_unused]] const auto& [memory, cpus, cpu, vmx, engine, code_cache, serial_ports, kernel, initrd, modules, append, disks, devices,
                                   debug_exit, debug_exit_size, rtc, seed, stale, triple_fault_resets] = c;
     v.begin("config");
     v.field("memory", c.memory);

@@ -101,14 +101,18 @@ Machine::Machine(MachineConfig config, std::unique_ptr<Glass> glass, std::unique
         processors_.push_back(std::make_unique<CpuProcessor>(*cpus_[n]));
         scheduler_.add(*processors_[n]);
     }
+    if (config_.engine != Engine::interpreter) {
+        translator_ = std::make_unique<jit::Translator>(config_.code_cache);
+        code_->connect(translator_.get());
+        for (auto& cpu : cpus_)
+            cpu->connect(*translator_);
+    }
 }
 
 Machine::~Machine() { set_bug_context(nullptr, nullptr); }
 
 Expected<std::unique_ptr<Machine>> Machine::create(MachineConfig config, const Streams& streams,
                                                    std::unique_ptr<Glass> glass) {
-    if (config.engine == Engine::translator)
-        return Error("--engine jit: the translator is not there yet; give auto or interp");
     TRY(check_host());
     CpuModel model = TRY(find_cpu_model(config.cpu));
     TRY(vtx::capabilities_without(config.vmx));

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "glass/glass.h"
 #include "interrupts/router.h"
+#include "jit/translator.h"
 #include "machine/config.h"
 #include "machine/ending.h"
 #include "machine/hash_visitor.h"
@@ -57,6 +58,9 @@ public:
 
     /// Virtual nanoseconds since power on.
     u64 now() const { return clock_.now(); }
+
+    /// Null when the interpreter runs everything.
+    const jit::Translator* translator() const { return translator_.get(); }
 
     /// Architecturally retired instructions of all processors.
     u64 retired() const;
@@ -135,6 +139,7 @@ private:
     std::unique_ptr<Interrupts> interrupts_;
     std::unique_ptr<CodeCache> code_;
     std::unique_ptr<TableWatch> tables_; ///< null unless translations are kept as long as the architecture permits
+    std::unique_ptr<jit::Translator> translator_; ///< null: everything is interpreted
     std::vector<std::unique_ptr<Cpu>> cpus_;
     std::vector<std::unique_ptr<vtx::Unit>> vmx_; ///< one for each processor, or none
     std::vector<std::unique_ptr<CpuPins>> pins_;

@@ -16,6 +16,7 @@
 #include "x86/second_level.h"
 #include "x86/state.h"
 #include "x86/tlb.h"
+#include "x86/translator_port.h"
 #include "x86/vmx_port.h"
 
 #include <cstring>
@@ -98,6 +99,8 @@ public:
     void stop_after_step(bool on) { step_stop_ = on; }
     /// Somebody else than the processor itself changed rip: what was fetched before is no longer meant.
     void redirected() { cut_left_ = 0; }
+    /// Hot blocks are run by it from now on.
+    void connect(TranslatorPort& translator) { translator_ = &translator; }
     /// True when an event would wake a halted processor now.
     bool wakes() const;
 
@@ -333,6 +336,7 @@ public:
 
 private:
     friend Outcome next(Cpu& cpu, const Instruction& insn);
+    friend class TranslatedAccess;
 
     // Out of line, so that no handler has a local variable whose address is known elsewhere: it could not end in a jump then.
     template <class T> [[gnu::noinline]] Faultable<T> load_missed(Linear a) {
@@ -387,6 +391,9 @@ private:
     Faultable<> deliver_once(const Event& event);
     RunEnd finish(RunEnd why, u64& used);
     Outcome execute(Block& block, u64 count);
+    void count_time(const Instruction* insn);
+    void end_block(Block& block, const Instruction* insn, Outcome outcome, u64 whole, u64 here);
+    Block*& run_block(Block& block); ///< by whichever engine; returns the guess for what follows
 
     unsigned index_, cpu_count_;
     Space& space_;
@@ -435,6 +442,9 @@ private:
     const Instruction* block_first_ = nullptr;
     const Instruction* current_ = nullptr;
     const Instruction* run_end_ = nullptr;
+
+    TranslatorPort* translator_ = nullptr;
+    TranslatedRun translated_;
 };
 
 /// The end of a handler that completed: goes on with the next instruction of the block. The compiler makes it a jump; where it does

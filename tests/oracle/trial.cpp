@@ -122,7 +122,7 @@ std::vector<std::string> Trial::run(const Case& c, const Case* for_guest) {
     if (!guest_->run(for_guest ? *for_guest : c, *here_, why)) {
         ++counts.unimplemented;
         ++counts.failed;
-        guest_ = std::make_unique<Guest>();
+        guest_ = std::make_unique<Guest>(translated_engine_);
         return {why};
     }
     // A wild address that is one of this process's own: mostly AddressSanitizer's, which takes 16 TiB for itself.
