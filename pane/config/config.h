@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// What guests there are: the first boot module, a text, read into plain data. pane/README.md shows one.
+#pragma once
+
+#include "words/integers.h"
+
+#include <string_view>
+
+namespace vitrine::pane {
+
+/// How a guest's run ends, and how its configuration says that it shall.
+enum class Ending : u8 { none, power_off, reset, halt, crash, stopped };
+
+inline constexpr const char* ending_names[] = {"running", "power-off", "reset", "halt", "crash", "stopped"};
+
+struct GuestConfig {
+    std::string_view name, kernel, initrd, cmdline, disk;
+    u64 memory = 256 << 20;
+    unsigned cpus = 1;
+    bool network = false;
+    bool trace = false; ///< tell each port access of the 8259s and what follows
+    Ending ends = Ending::power_off;
+};
+
+struct Config {
+    static constexpr unsigned most_guests = 8, most_cpus = 8;
+
+    GuestConfig guests[most_guests];
+    unsigned guest_count = 0;
+    std::string_view console = "all";
+    u16 failure_port = 0;
+    u8 failure_value = 1;
+};
+
+/// Panics with file, line and column where the text is wrong.
+void read_config(std::string_view file, std::string_view text, Config& config);
+
+} // namespace vitrine::pane

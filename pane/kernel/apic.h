@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// The machine's own interrupt controllers: local APIC (x2APIC where there is one), I/O APIC, and the 8259s, which stay masked.
+#pragma once
+
+#include "words/integers.h"
+
+namespace vitrine::pane {
+
+/// Vectors that Pane uses; everything below is an exception.
+namespace vector {
+inline constexpr u8 timer = 0x40, kick = 0x41, serial = 0x42, spurious = 0xff;
+}
+
+/// On each processor.
+void apic_start();
+u32 apic_id();
+void apic_end_of_interrupt();
+
+/// Interrupts this processor at `deadline` on the time-stamp counter, once; ~0 is never.
+void apic_set_timer(u64 deadline);
+
+void apic_send(u32 destination, u8 vector);
+
+/// INIT, then SIPI twice with the page that the processor starts in.
+void apic_start_processor(u32 destination, u8 page);
+
+/// Ticks of the APIC timer for one of the TSC, as a fraction; measured by `time_start`.
+void apic_measure_timer(u64 tsc_hz);
+
+/// Masks the physical 8259s for good, and routes the serial port's interrupt to the first processor.
+void route_interrupts(u32 io_apic, u32 serial_pin, u32 destination);
+
+struct PhysicalPicState {
+    u8 master_mask, slave_mask, master_request, slave_request;
+};
+
+/// Reads the physical 8259s without changing them: to show that no guest has.
+PhysicalPicState physical_pic();
+
+} // namespace vitrine::pane

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// Prints what was counted, and ends the machine: switched off exactly when all guests ended as their configuration says.
+#include "pane/report.h"
+
+#include "pane/guest/guest.h"
+#include "pane/kernel/acpi.h"
+#include "pane/kernel/apic.h"
+#include "pane/kernel/cpu.h"
+#include "pane/kernel/memory.h"
+#include "pane/kernel/time.h"
+#include "pane/vmx/ports.h"
+
+#include "vtx/spec/exits.h"
+
+namespace vitrine::pane {
+
+extern MachineTables machine;
+
+namespace {
+
+u64 code_at_start;
+
+u64 milliseconds(u64 ticks) { return scale(ticks, 1000, tsc_frequency()); }
+
+void figure(const Guest& g, const char* what, u64 value) {
+    if (value)
+        say("[{}] {-44}{12}", g.config.name, what, value);
+}
+
+void exits(const Guest& g) {
+    u64 all = 0;
+    for (const u64 n : g.statistics.exits)
+        all += n;
+    figure(g, "VM exits", all);
+    for (const vtx::ExitRow& row : vtx::exit_rows)
+        if (const u64 n = g.statistics.exits[static_cast<unsigned>(row.reason)])
+            say("[{}]   exit {-2} {-35}{12}", g.config.name, static_cast<unsigned>(row.reason), row.name, n);
+}
+
+void ports(const Guest& g) {
+    u64 all = 0;
+    for (const u64 n : g.port_writes)
+        all += n;
+    figure(g, "intercepted port writes", all);
+    for (unsigned port = 0; port < 65536; ++port)
+        if (const u64 n = g.port_writes[port])
+            say("[{}]   port {-8x}{-33}{12}", g.config.name, port, device_at(static_cast<u16>(port)) ? device_at(static_cast<u16>(port)) : "nothing there", n);
+    for (unsigned chip = 0; chip < 2; ++chip)
+        for (unsigned w = 0; w < static_cast<unsigned>(PicWord::count); ++w)
+            if (const u64 n = g.pic.words[chip][w])
+                say("[{}]   8259 {} {-32}{12}", g.config.name, chip ? "slave " : "master", pic_word_names[w], n);
+}
+
+void interrupts(const Guest& g) {
+    const Statistics& s = g.statistics;
+    figure(g, "physical interrupts taken while it ran", s.physical_interrupts);
+    u64 by_apics = 0, timers = 0, ipis = 0;
+    for (unsigned n = 0; n < g.vcpu_count; ++n) {
+        timers += g.vcpus[n]->apic.timer_interrupts;
+        ipis += g.vcpus[n]->apic.ipis;
+    }
+    for (const u64 n : g.io_apic.delivered)
+        by_apics += n;
+    // With virtual-interrupt delivery the processor takes those of the local APICs out of the virtual-APIC page itself.
+    figure(g, "virtual interrupts", s.from_8259 + by_apics + timers + ipis);
+    figure(g, "  injected by Pane at VM entries", s.injected);
+    figure(g, "  of these from the 8259s", s.from_8259);
+    for (unsigned n = 0; n < 16; ++n)
+        if (g.pic.acknowledged[n])
+            say("[{}]   8259 IRQ {-35}{12}", g.config.name, n, g.pic.acknowledged[n]);
+    for (unsigned pin = 0; pin < IoApic::pins; ++pin)
+        if (g.io_apic.delivered[pin])
+            say("[{}]   I/O APIC pin {-31}{12}", g.config.name, pin, g.io_apic.delivered[pin]);
+    figure(g, "local APIC timer interrupts", timers);
+    figure(g, "inter-processor interrupts", ipis);
+    figure(g, "exceptions injected", s.exceptions_injected);
+}
+
+void devices(const Guest& g) {
+    for (const VirtioDevice& d : g.virtio)
+        if (d.kind() && (d.sent || d.received || d.dropped))
+            say("[{}] virtio {-8} from the guest {} ({} bytes), to it {} ({} bytes), interrupts {}, dropped {}", g.config.name,
+                d.kind()->name, d.sent, d.bytes_out, d.received, d.bytes_in, d.interrupts, d.dropped);
+    figure(g, "characters sent by ttyS0", g.uart.sent);
+    figure(g, "accesses to device memory", g.statistics.device_accesses);
+    figure(g, "EPT violations where nothing is", g.statistics.ept_violations);
+    figure(g, "accesses to ports where nothing is", g.statistics.foreign_ports);
+    figure(g, "accesses to MSRs refused", g.statistics.refused_msrs);
+}
+
+} // namespace
+
+void report_start() { code_at_start = code_checksum(); }
+
+void report_line(const Guest& g) {
+    say("{-12} {-9} {} MiB, {} processors, ran {} ms of {} ms, {} VM entries{}", g.config.name,
+        g.paused ? "paused" : ending_names[static_cast<unsigned>(g.ending)], g.config.memory >> 20, g.vcpu_count, milliseconds(g.used),
+        milliseconds((g.alive() ? rdtsc() : g.ended) - g.started), g.statistics.entries, g.paused ? ", waits for resume" : "");
+}
+
+void report_guest(const Guest& g) {
+    report_line(g);
+    exits(g);
+    ports(g);
+    interrupts(g);
+    devices(g);
+}
+
+void report_all() {
+    for (unsigned n = 0; n < guest_count; ++n)
+        report_guest(*guests[n]);
+    for (unsigned n = 0; n < cpu_count; ++n) {
+        const Cpu& c = *cpus[n];
+        say("processor {}: idle {} ms; interrupts taken: timer {}, from other processors {}, serial port {}", n, milliseconds(c.idle),
+            c.interrupts[vector::timer], c.interrupts[vector::kick], c.interrupts[vector::serial]);
+    }
+    const PhysicalPicState p = physical_pic();
+    say("the machine's own 8259s: masks {x} {x}, as Pane left them", p.master_mask, p.slave_mask);
+}
+
+void finish() {
+    say("\npane: all guests have ended after {} ms", milliseconds_since_start());
+    report_all();
+    bool good = physical_pic().master_mask == 0xff && physical_pic().slave_mask == 0xff;
+    const bool intact = code_checksum() == code_at_start;
+    say("pane: its own code is {}", intact ? "unchanged" : "CHANGED");
+    good &= intact;
+    for (unsigned n = 0; n < guest_count; ++n) {
+        const Guest& g = *guests[n];
+        if (g.ending != g.config.ends) {
+            good = false;
+            say("pane: guest '{}' was to end with {} and ended with {}: {}", g.config.name, ending_names[static_cast<unsigned>(g.config.ends)],
+                ending_names[static_cast<unsigned>(g.ending)], g.why);
+        }
+    }
+    if (!good) {
+        say("PANE-FAILED");
+        stop_machine();
+    }
+    say("PANE-DONE all guests ended as they should");
+    power_off(machine);
+    panic("this machine cannot be switched off by ACPI");
+}
+
+} // namespace vitrine::pane

@@ -1,0 +1,217 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+# Pane, the bundled hypervisor: stock Debian guests that ping each other, the 8259, ways out, equal shares, missing capabilities.
+
+import argparse
+import hashlib
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+from machines import check, encode, guest_image, run, tiny_guest
+
+parser = argparse.ArgumentParser(description="Boots Pane in Vitrine.")
+parser.add_argument("vitrine", type=Path, help="the program under test")
+parser.add_argument("pane", type=Path, help="pane.elf")
+parser.add_argument("--only", required=True, choices=["linux", "smp", "chip", "escape", "shares", "capabilities", "config"])
+options = parser.parse_args()
+scratch = tempfile.TemporaryDirectory()
+folder = Path(scratch.name)
+
+FAILED = 3  # what --debug-exit makes of the 1 that a failing Pane writes
+
+
+def config(name, *guests):
+    """A configuration file; each guest is its name and its lines."""
+    text = "failure-port 0xf4 1\n" + "".join(f"guest {g} {{\n" + "".join(f"    {line}\n" for line in lines) + "}\n" for g, *lines in guests)
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def pane(*modules, vmx="on", cpus=1, memory="512M", stop=30):
+    arguments = [word for m in modules for word in ("--module", m)]
+    finished = run(options.vitrine, "--vmx", vmx, "--kernel", options.pane, *arguments, "--memory", memory, "--cpus", cpus,
+                   "--debug-exit", "0xf4", "--stop-after", stop, "--stats")  # fmt: skip
+    finished.stdout = finished.stdout.replace("\r", "")
+    return finished
+
+
+def figures(finished, guest):
+    """What Pane's last report says of a guest: name of the figure to its value."""
+    report = finished.stdout[finished.stdout.index("all guests have ended") :]
+    return {key.strip(): int(value) for key, value in re.findall(rf"^\[{guest}\] (.*?) +(\d+)$", report, re.M)}
+
+
+def of_guest(finished, guest):
+    return re.findall(rf"^\[{guest}\] ?(.*)$", finished.stdout, re.M)
+
+
+def ended_well(finished, guests):
+    check(finished.returncode == 0, "Pane has not powered off", finished)
+    check("PANE-DONE" in finished.stdout and "its own code is unchanged" in finished.stdout, "Pane is not content", finished)
+    # Vitrine counts exits on its own; both must agree, reason by reason.
+    counted = {}
+    for guest in guests:
+        for number, value in re.findall(rf"^\[{guest}\]   exit (\d+) .* (\d+)$", finished.stdout, re.M):
+            counted[int(number)] = counted.get(int(number), 0) + int(value)
+    true = sorted(int(n) for n in re.findall(r"^count vmx\.exit\.\w+ (\d+)$", finished.stderr, re.M))
+    check(sorted(counted.values()) == true, f"Pane counts the exits {counted}, Vitrine {true}", finished)
+    for guest in guests:
+        f = figures(finished, guest)
+        exits = sum(v for k, v in f.items() if k.startswith("exit "))
+        check(f["VM exits"] == exits, f"the exits of {guest} are {f['VM exits']}, by reason {exits}", finished)
+        ports = sum(v for k, v in f.items() if k.startswith("port "))
+        check(f.get("intercepted port writes", 0) == ports, f"port writes of {guest} do not add up", finished)
+
+
+def chip():
+    image = tiny_guest("pane_8259.c", folder)
+    finished = pane(config("chip.txt", ("chip", "memory 4M", f"kernel {image.name}", "trace")), image)
+    ended_well(finished, ["chip"])
+    said = dict(re.findall(r"^\[chip\] ([a-z].*?):? (\d+)$", finished.stdout[: finished.stdout.index("all guests have")], re.M))
+    expected = {
+        "masks read back": 0xFEFF, "timer ticks while open": 1, "in service in its handler": 1, "timer ticks while masked": 0,
+        "requested while masked": 1, "ticks come again": 1, "ticks on the new vector": 1, "ticks on the old one": 0,
+        "the clock through the slave": 1, "poll answers": 0x80, "poll after rotation": 0x80, "in service at the end": 0,
+    }  # fmt: skip
+    for what, value in expected.items():
+        check(said.get(what) == str(value), f"'{what}' should be {value}, and is {said.get(what)}", finished)
+    traced = re.findall(r"VM exit 30: (OUT|IN ) (\S+) +(\S+) .*physical: IMR (\S+) (\S+)", finished.stdout)
+    check({row[3:] for row in traced} == {("0xff", "0xff")}, "the machine's own 8259s have changed", finished)
+    f = figures(finished, "chip")
+    written = [int(port, 16) for verb, port, *_ in traced if verb == "OUT"]
+    for port in (0x20, 0x21, 0xA0, 0xA1):
+        names = [k for k in f if k.startswith(f"port {port:#x} ")]
+        check(names and f[names[0]] == written.count(port), f"port {port:#x}: trace and figures differ", finished)
+    for word in ("ICW1", "ICW2", "ICW3", "ICW4"):
+        check(f[f"8259 master {word}"] == 2 and f[f"8259 slave  {word}"] == 2, f"{word} was written twice to each", finished)
+    entries = re.findall(r"IRQ (\d+) is acknowledged, interrupt (\S+) injected", finished.stdout)
+    check(len(entries) == f["injected by Pane at VM entries"] == f["of these from the 8259s"], "injections do not add up", finished)
+    check({vector for _, vector in entries} == {"0x20", "0x50", "0x78"}, "vectors that nobody programmed", finished)
+    print(f"the 8259: {len(traced)} accesses, {len(entries)} interrupts")
+
+
+def escape():
+    image = tiny_guest("pane_escape.c", folder)
+    ways = ["witness", "memory", "ports", "msrs", "vmx", "exits", "triple"]
+    guests = [(w, "memory 4M", f"kernel {image.name}", f"cmdline {w}", *(["ends crash"] if w == "triple" else [])) for w in ways]
+    finished = pane(config("escape.txt", *guests), image, cpus=2)
+    ended_well(finished, ways)
+    for way, what in [("witness", "words of the witness that have changed: 0"), ("memory", "places that hold what was written: 0"),
+                      ("ports", "foreign ports that answer: 0"), ("msrs", "MSRs that were not refused: 0"),
+                      ("msrs", "CR4.VMXE could be set: 0"), ("vmx", "VMX instructions that were not undefined: 0"),
+                      ("exits", "exits made")]:  # fmt: skip
+        check(what in of_guest(finished, way), f"{way} does not say '{what}'", finished)
+    check("guest 'triple' has ended: crash (triple fault)" in finished.stdout, "the triple fault is not told", finished)
+    again = pane(config("escape.txt", *[g for g in guests if g[0] != "triple"], ("triple", *guests[-1][1:-1])), image)
+    check(again.returncode == FAILED and "was to end with power-off and ended with crash" in again.stdout, "an unexpected end is no failure", again)
+    print("ways out: all contained")
+
+
+def shares():
+    image = tiny_guest("pane_escape.c", folder)
+    guests = [(name, "memory 4M", f"kernel {image.name}", f"cmdline {way}") for name, way in [("a", "witness"), ("b", "witness"), ("c", "exits")]]
+    finished = pane(config("shares.txt", *guests), image)
+    ended_well(finished, "abc")
+    ran = {g: (int(x), int(y)) for g, x, y in re.findall(r"^([abc]) .* ran (\d+) ms of (\d+) ms", finished.stdout, re.M)}
+    for guest, (used, all_of_it) in ran.items():
+        check(abs(3 * used - all_of_it) < 0.06 * all_of_it, f"{guest} had {used} ms of {all_of_it}, not a third", finished)
+    rounds = [int(n) for n in re.findall(r"rounds of work: (\d+)", finished.stdout)]
+    check(len(rounds) == 2 and abs(rounds[0] - rounds[1]) < 0.03 * rounds[0], f"unequal work: {rounds}", finished)
+    print(f"shares: {ran}")
+
+
+def capabilities():
+    image = tiny_guest("pane_8259.c", folder)
+    setup = config("chip.txt", ("chip", "memory 4M", f"kernel {image.name}"))
+    listing = subprocess.run([options.vitrine, "explain", "vmx"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    without = refused = 0
+    for name in dict.fromkeys(re.findall(r"^  (\S+)", listing, re.M)):
+        finished = pane(setup, image, vmx=f"-{name}", memory="64M")
+        if finished.returncode == 0:
+            without += 1
+            check("in service at the end: 0" in finished.stdout, f"without {name} the guest has not come to its end", finished)
+        else:
+            refused += 1
+            check(finished.returncode == FAILED and re.search(r"^pane: needs '.*': \w", finished.stdout, re.M), f"without {name}: no reason given", finished)
+    check(without > 50 and refused < 20, f"goes without {without}, refuses {refused}")
+    print(f"goes without {without} capabilities, one at a time; says of {refused} why it cannot")
+
+
+def config_errors():
+    image = tiny_guest("pane_8259.c", folder)
+    wrong = [
+        ("guest a {\n    memory 4M\n    colour red\n}\n", "3:5: a guest has no 'colour'"),
+        ("guest a {\n    memory 12Q\n}\n", "2:12: '12Q' is no number"),
+        ("guest a {\n    memory 1M\n}\n", "2:12: the memory must lie between"),
+        ("guest a {\n    kernel x\n", "3:1: the file ends within guest 'a'"),
+        ("guest a {\n    cmdline \"x\n}\n", "2:13: this text has no closing quotation mark"),
+        ("guest a {\n    cpus 1 2\n}\n", "2:12: '2' is too much on this line"),
+        ("# nothing\n", "there is no guest"),
+        ("gest a {\n}\n", "1:1: 'gest' is unknown here"),
+        ("guest a {\n    kernel nowhere\n}\n", "guest 'a' names 'nowhere', and the boot loader gave no such module"),
+    ]
+    for text, message in wrong:
+        path = folder / "wrong.txt"
+        path.write_text(text)
+        finished = pane(path, image, memory="64M", stop=1)
+        check(message in finished.stdout, f"a wrong configuration should be told as '{message}'", finished)
+    print(f"configuration: {len(wrong)} errors told with their place")
+
+
+MODULES = "virtio_mmio,virtio_net,virtio_blk,virtio_console"
+
+
+def linux_guests(guests, cpus, memory="1G"):
+    kernel, initramfs = guest_image("--vmlinux", "--modules", MODULES)
+    rows = []
+    for name, number, more, command in guests:
+        rows.append((name, "memory 256M", f"kernel {Path(kernel).name}", f"initrd {Path(initramfs).name}", *more,
+                     f'cmdline "console=ttyS0 quiet panic=-1 vitrine.run={encode(command)}"'))  # fmt: skip
+    disk = folder / "disk"
+    disk.write_bytes(bytes(range(256)) * 4096)
+    finished = pane(config("linux.txt", *rows), kernel, initramfs, disk, cpus=cpus, memory=memory, stop=60)
+    ended_well(finished, [g[0] for g in guests])
+    for guest, *_ in guests:
+        check("VITRINE-RUN-END status 0" in of_guest(finished, guest), f"the command of {guest} failed", finished)
+    return finished
+
+
+def linux():
+    def command(own, other, more=""):
+        return (f"ifconfig eth0 10.0.0.{own} up; until ping -c 1 -W 1 10.0.0.{other} >/dev/null; do :; done; ping -c 3 10.0.0.{other}; {more} sleep 2; "
+                "cd /sys/class/net/eth0/statistics; echo sent $(cat tx_packets) received $(cat rx_packets); ifconfig eth0 down; cat /proc/interrupts")  # fmt: skip
+
+    finished = linux_guests([("alpha", 1, ["network", "disk disk"], command(1, 2, "sha256sum /dev/vda; echo hello >/dev/hvc0;")),
+                             ("beta", 2, ["network", "cpus 2"], command(2, 1, "nproc;"))], cpus=2)  # fmt: skip
+    digest = hashlib.sha256(bytes(range(256)) * 4096).hexdigest()
+    check(f"{digest}  /dev/vda" in of_guest(finished, "alpha") and "hello" in of_guest(finished, "alpha"), "disk or console of alpha", finished)
+    check("2" in of_guest(finished, "beta"), "beta does not count two processors", finished)
+    for guest in ("alpha", "beta"):
+        lines = "\n".join(of_guest(finished, guest))
+        check("3 packets transmitted, 3 packets received, 0% packet loss" in lines, f"{guest} has not been answered", finished)
+        f = figures(finished, guest)
+        for pin in re.findall(r"^ *(1[678]):", lines, re.M):
+            counts = re.search(rf"^ *{pin}:((?: +\d+)+)", lines, re.M)[1]
+            check(sum(map(int, counts.split())) == f.get(f"I/O APIC pin {pin}", 0), f"{guest}: interrupt {pin} is {counts} in /proc/interrupts", finished)
+        ticks = sum(map(int, re.search(r"^LOC:((?: +\d+)+)", lines, re.M)[1].split()))
+        told = f["local APIC timer interrupts"]
+        check(ticks <= told <= ticks + 500, f"{guest}: {ticks} timer interrupts in /proc/interrupts, {told} told by Pane", finished)
+        sent, received = map(int, re.search(r"^sent (\d+) received (\d+)$", lines, re.M).groups())
+        told = re.search(rf"^\[{guest}\] virtio network +from the guest (\d+) .* to it (\d+)", finished.stdout, re.M)
+        check((sent, received) == tuple(map(int, told.groups())), f"{guest} counts {sent} and {received} packets, Pane {told.groups()}", finished)
+    print("two Debian guests ping each other; " + re.search("instructions .*", finished.stderr)[0])
+
+
+def smp():
+    finished = linux_guests([("four", 1, ["cpus 4"], "nproc; sha256sum /bin/busybox & sha256sum /bin/busybox & sha256sum /bin/busybox & sha256sum /bin/busybox & wait")], cpus=2)  # fmt: skip
+    lines = of_guest(finished, "four")
+    check("4" in lines, "the guest does not count four processors", finished)
+    sums = [line for line in lines if line.endswith("/bin/busybox") and re.match("[0-9a-f]{64}", line)]
+    check(len(sums) == 4 and len(set(sums)) == 1, f"digests: {sums}", finished)
+    print("a Debian guest with 4 processors on 2")
+
+
+{"linux": linux, "smp": smp, "chip": chip, "escape": escape, "shares": shares, "capabilities": capabilities, "config": config_errors}[options.only]()
