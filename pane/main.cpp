@@ -16,7 +16,7 @@
 
 namespace vitrine::pane {
 
-MachineTables machine;
+constinit MachineTables machine;
 constinit Config config;
 
 namespace {

@@ -9,15 +9,17 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from machines import check, encode, guest_image, run, tiny_guest
+from machines import TREE, check, encode, guest_image, run, tiny_guest
 
 parser = argparse.ArgumentParser(description="Boots Pane in Vitrine.")
 parser.add_argument("vitrine", type=Path, help="the program under test")
 parser.add_argument("pane", type=Path, help="pane.elf")
-parser.add_argument("--only", required=True, choices=["linux", "smp", "chip", "escape", "shares", "capabilities", "config"])
+parser.add_argument("--only", required=True, choices=["linux", "smp", "chip", "tour", "escape", "shares", "capabilities", "config"])
+parser.add_argument("--keep", metavar="DIR", type=Path, help="leave images and configurations there")
 options = parser.parse_args()
 scratch = tempfile.TemporaryDirectory()
-folder = Path(scratch.name)
+folder = options.keep or Path(scratch.name)
+folder.mkdir(exist_ok=True)
 
 FAILED = 3  # what --debug-exit makes of the 1 that a failing Pane writes
 
@@ -30,10 +32,10 @@ def config(name, *guests):
     return path
 
 
-def pane(*modules, vmx="on", cpus=1, memory="512M", stop=30):
+def pane(*modules, vmx="on", cpus=1, memory="512M", stop=30, more=()):
     arguments = [word for m in modules for word in ("--module", m)]
     finished = run(options.vitrine, "--vmx", vmx, "--kernel", options.pane, *arguments, "--memory", memory, "--cpus", cpus,
-                   "--debug-exit", "0xf4", "--stop-after", stop, "--stats")  # fmt: skip
+                   "--debug-exit", "0xf4", "--stop-after", stop, "--stats", *more)  # fmt: skip
     finished.stdout = finished.stdout.replace("\r", "")
     return finished
 
@@ -91,6 +93,23 @@ def chip():
     check(len(entries) == f["injected by Pane at VM entries"] == f["of these from the 8259s"], "injections do not add up", finished)
     check({vector for _, vector in entries} == {"0x20", "0x50", "0x78"}, "vectors that nobody programmed", finished)
     print(f"the 8259: {len(traced)} accesses, {len(entries)} interrupts")
+
+
+def tour():
+    """Each line of output that docs/tour.md shows is said, up to times and addresses."""
+    image = tiny_guest("pane_8259.c", folder)
+    modules = config("chip.txt", ("chip", "memory 4M", f"kernel {image.name}", "trace")), image
+    trace = folder / "trace"
+    told = pane(*modules, memory="1G", more=("--trace", "vmx", "--trace-file", trace))
+    without = pane(*modules, vmx="-ept-2m")
+    varying = re.compile(r"^\[ *[\d.]+ \d+ |(?<=rip=)\w+|(?<=region=)\w+|(?<=vmcs=)\w+|(?<= at )0x\w+|(?<=VM exits)  .*")
+    sources = [[varying.sub("", line) for line in text.splitlines()] for text in (told.stdout, trace.read_text(), without.stdout)]
+    page = (TREE / "docs/tour.md").read_text()
+    shown = [line for block in page.split("```\n")[1::2] if not block.startswith("$") for line in block.splitlines()]
+    for line in shown:
+        check(any(varying.sub("", line) in source for source in sources), f"docs/tour.md shows a line that nobody says: {line}", told)
+    check(len(shown) > 20, "docs/tour.md shows too little")
+    print(f"the tour: {len(shown)} lines as they are said")
 
 
 def escape():
@@ -214,4 +233,4 @@ def smp():
     print("a Debian guest with 4 processors on 2")
 
 
-{"linux": linux, "smp": smp, "chip": chip, "escape": escape, "shares": shares, "capabilities": capabilities, "config": config_errors}[options.only]()
+{"linux": linux, "smp": smp, "chip": chip, "tour": tour, "escape": escape, "shares": shares, "capabilities": capabilities, "config": config_errors}[options.only]()

@@ -15,7 +15,7 @@ namespace {
 struct Backlog {
     static constexpr unsigned size = 4096;
 
-    char text[size];
+    char text[size]{};
     unsigned start = 0, count = 0;
 
     void add(char c) {
@@ -36,7 +36,7 @@ struct Backlog {
 constexpr char escape = 'T' & 31;
 constexpr unsigned longest_line = 1024;
 
-Backlog backlogs[Config::most_guests];
+constinit Backlog backlogs[Config::most_guests];
 Guest* focus;          ///< null: all
 bool at_prompt = true; ///< keys go there
 bool escaped;

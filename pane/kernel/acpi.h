@@ -9,7 +9,7 @@ namespace vitrine::pane {
 struct MachineTables {
     static constexpr unsigned most_processors = 16;
 
-    u32 apic_ids[most_processors];
+    u32 apic_ids[most_processors]{};
     unsigned processor_count = 0;
     u32 io_apic = 0xfec0'0000;
     u32 serial_pin = 4;    ///< the I/O APIC's input that ISA IRQ 4 is wired to

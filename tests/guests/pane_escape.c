@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A guest of Pane that tries to get out. Its command line names the way: memory, ports, msrs, vmx, triple, exits; or it is the witness.
+// A guest of Pane that tries to get out. Its command line names the way: memory, ports, msrs, vmx, triple, exits; or it is the witness, or sleeps.
 #include "bare.h"
 
 static volatile u32 caught; ///< vector of the last exception, 0: none
@@ -120,6 +120,13 @@ static void exits(void) {
     text("exits made\n");
 }
 
+/// Asleep for good, with interrupts open: only the prompt ends it.
+static void sleep(void) {
+    text("asleep\n");
+    for (;;)
+        __asm__ volatile("sti\n hlt");
+}
+
 static void triple(void) {
     struct {
         u16 limit;
@@ -131,7 +138,7 @@ static void triple(void) {
 static const struct {
     const char* name;
     void (*run)(void);
-} ways[] = {{"memory", memory}, {"ports", ports}, {"msrs", msrs}, {"vmx", vmx}, {"witness", witness}, {"exits", exits}, {"triple", triple}};
+} ways[] = {{"memory", memory}, {"ports", ports}, {"msrs", msrs}, {"vmx", vmx}, {"witness", witness}, {"exits", exits}, {"sleep", sleep}, {"triple", triple}};
 
 void start_c(u32 magic, const u32* info) {
     (void)magic;
