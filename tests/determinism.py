@@ -21,6 +21,7 @@ parser.add_argument("--cpus", default="1")
 parser.add_argument("--stages", type=int, default=2, help="how many snapshots the second run is cut into")
 parser.add_argument("--hash-every", type=int, default=50_000_000)
 parser.add_argument("--seed", type=int, default=1, help="of the places of the snapshots")
+parser.add_argument("--stale", default="normal")
 options = parser.parse_args()
 # A path that holds from everywhere, for one run begins in another directory.
 vitrine = options.vitrine.resolve()
@@ -29,7 +30,7 @@ scratch = tempfile.TemporaryDirectory()
 folder = Path(scratch.name)
 kernel, initramfs = guest_image("--vmlinux")
 log = folder / "log"
-machine = ["--kernel", kernel, "--initrd", initramfs, "--append", "console=ttyS0 panic=-1 quiet", "--cpus", options.cpus]
+machine = ["--kernel", kernel, "--initrd", initramfs, "--append", "console=ttyS0 panic=-1 quiet", "--cpus", options.cpus, "--stale", options.stale]
 watch = ["--no-reboot", "--stats", "--hash-every", options.hash_every]
 
 

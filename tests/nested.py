@@ -6,15 +6,9 @@ import argparse
 import re
 from pathlib import Path
 
+import hypervisors
 import machines
 from machines import check, encode, guest_image, run
-
-QEMU_FILES = {
-    "/usr/share/qemu/linuxboot_dma.bin": "/usr/share/qemu/linuxboot_dma.bin",
-    "/usr/share/qemu/kvmvapic.bin": "/usr/share/qemu/kvmvapic.bin",
-    "/usr/share/seabios/bios-256k.bin": "/usr/share/seabios/bios-256k.bin",
-    "/usr/share/qemu/qboot.rom": "/usr/share/qemu/bios-microvm.bin",
-}
 
 # Name: QEMU's machine, processors of Vitrine, processors of each L2, how many L2s at once, how deep the innermost guest is.
 PARTS = {
@@ -29,22 +23,13 @@ parser = argparse.ArgumentParser(description="Boots Linux in KVM in Linux in Vit
 parser.add_argument("vitrine", type=Path, help="the program under test")
 parser.add_argument("--only", required=True, choices=PARTS)
 parser.add_argument("--timeout", type=int, default=3600)
+parser.add_argument("--stale", default="normal", help="max: and nothing is told of a stale translation")
 options = parser.parse_args()
 machine, processors, inner_processors, guests, depth = PARTS[options.only]
 
 
-def hypervisor_image(kernel, initramfs):
-    """Kernel and initramfs of a level that has KVM and QEMU, and in it, under /inner, those of the next level."""
-    files = QEMU_FILES | {kernel: "/inner/vmlinuz", initramfs: "/inner/initramfs"}
-    added = [word for here, there in files.items() for word in ("--add", f"{here}:{there}")]
-    return guest_image("--vmlinux", "--modules", "kvm,kvm_intel", "--with", "qemu-system-x86_64", *added)
-
-
 def start_guest(command, mebibytes):
-    """A shell command that runs QEMU with a guest whose init runs `command`."""
-    append = f"console=ttyS0 panic=-1 vitrine.run={encode(command)}"
-    return (f"qemu-system-x86_64 -machine {machine} -accel kvm -cpu host -smp {inner_processors} -m {mebibytes} -nodefaults -no-reboot "
-            f"-display none -serial stdio -kernel /inner/vmlinuz -initrd /inner/initramfs -append '{append}' </dev/null")  # fmt: skip
+    return hypervisors.start_guest(command, machine, inner_processors, mebibytes)
 
 
 # The innermost guest's command says its number, so that two are told apart.
@@ -63,9 +48,9 @@ script += "\nsha256sum /bin/busybox\ndmesg -r | grep -E '^<[0-4]>' | sed 's/^/wa
 bottom = guest_image()
 kernel, initramfs = bottom
 for _ in range(depth - 1):
-    kernel, initramfs = hypervisor_image(bottom[0], initramfs)
+    kernel, initramfs = hypervisors.image(bottom[0], initramfs)
 finished = run(options.vitrine, "--vmx", "on", "--kernel", kernel, "--initrd", initramfs, "--memory", "2G", "--cpus", processors,
-               "--no-reboot", "--stats", "--append", f"console=ttyS0 panic=-1 vitrine.run={encode(script)}",
+               "--stale", options.stale, "--no-reboot", "--stats", "--append", f"console=ttyS0 panic=-1 vitrine.run={encode(script)}",
                timeout=options.timeout)  # fmt: skip
 check(finished.returncode == 0, "Vitrine's exit status is not 0", finished)
 text = finished.stdout.replace("\r", "")
@@ -84,4 +69,7 @@ warnings = [w for w in re.findall(r"^warning (.*)$", told, re.M) if not any(re.s
 check(not warnings, f"warnings of the outer kernel: {warnings}", finished)
 exits = dict(re.findall(r"^count vmx\.exit\.(\w+) (\d+)$", finished.stderr, re.M))
 check({"cpuid", "io_instruction", "ept_violation", "external_interrupt"} <= exits.keys(), "exits are missing from --stats", finished)
+stale = {kind: int(n) for kind, n in re.findall(r"^count stale\.([a-z-]+) (\d+)$", finished.stderr, re.M)}
+check(bool(stale) == (options.stale == "max"), "--stale max is not counted", finished)
+check(not any(n for kind, n in stale.items() if kind != "under-way"), f"stock software is told of: {stale}", finished)
 print(f"{options.only}: {inner} guests, {sum(map(int, exits.values()))} exits; {re.search('instructions .*', finished.stderr)[0]}")

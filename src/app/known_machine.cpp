@@ -55,6 +55,7 @@ constexpr Row rows[] = {
     {"--debug-exit", [](const MachineConfig& c) { return text_of_devices(c); }},
     {"--rtc",        [](const MachineConfig& c) { return fmt::format("@{}", c.rtc); }},
     {"--seed",       [](const MachineConfig& c) { return std::to_string(c.seed); }},
+    {"--stale",      [](const MachineConfig& c) { return std::string(c.stale ? "max" : "normal"); }},
     {"--disk",       [](const MachineConfig& c) { return fmt::format("{} disks", c.disks.size()); }},
 };
 // clang-format on
@@ -111,6 +112,7 @@ Expected<> take_machine(const Description& known, std::string_view file, RunOpti
 
     MachineConfig config = known.config;
     config.engine = mine.engine;
+    config.code_cache = mine.code_cache;
     if (given("--disk"))
         config.disks = mine.disks;
     options.serial.resize(config.serial_ports, "none");

@@ -152,9 +152,15 @@ Expected<> accelerator(const std::string& option, const std::string& list) {
     return Error(fmt::format("{}: {} is not available: every instruction is interpreted here, which QEMU calls tcg", option, list));
 }
 
-Expected<> accel_option(Parsing&, const std::string& v) {
+Expected<> accel_option(Parsing& p, const std::string& v) {
     const auto all = properties(v);
     std::string names = all[0].first == "accel" ? all[0].second : all[0].first;
+    for (const auto& [key, value] : all)
+        if (key == "stale") {
+            if (value != "max" && value != "normal")
+                return Error(fmt::format("-accel {}: stale must be max or normal", v));
+            p.config().stale = value == "max";
+        }
     return accelerator("-accel " + v, names);
 }
 
@@ -417,7 +423,7 @@ constexpr Row rows[] = {
     {{"device",       value, "NAME[,PROPERTY=VALUE]", "plug in a device; -device help lists them, -device NAME,help its properties"}, device_option},
     {{"machine",      value, "q35",     "q35 or pc (one and the same board), accel=tcg"}, machine_option},
     {{"M",            value, "q35",     "the same as -machine"}, machine_option},
-    {{"accel",        value, "tcg",     "only tcg is possible (kvm:tcg too)"}, accel_option},
+    {{"accel",        value, "tcg",     "only tcg is possible (kvm:tcg too); tcg,stale=max is --stale max"}, accel_option},
     {{"enable-kvm",   none,  "",        "an error: there is no KVM here"}, enable_kvm_option},
     {{"global",       value, "DRIVER.PROPERTY=VALUE", "the value for each device of this name that says nothing itself"}, global_option},
     {{"nodefaults",   none,  "",        "nothing that was not asked for"}, nodefaults_option},

@@ -79,6 +79,8 @@ TEST_F(QemuOptions, there_is_no_kvm) {
              {"-accel", "kvm"}, {"-enable-kvm"}, {"-machine", "q35,accel=kvm"}, {"-M", "accel=kvm"}})
         EXPECT_NE(error_of(arguments).find("kvm is not available"), std::string::npos) << arguments[0];
     good({"-accel", "tcg,thread=single"});
+    EXPECT_TRUE(good({"-accel", "tcg,stale=max"}).run.config.stale);
+    EXPECT_NE(error_of({"-accel", "tcg,stale=most"}).find("stale must be max or normal"), std::string::npos);
     good({"-machine", "q35,accel=kvm:tcg"});
 }
 

@@ -59,9 +59,12 @@ std::string stats_text(const RunReport& r) {
                                    seconds(r.host_time), mips(r));
     if (r.hash)
         text += fmt::format("hash                {}\n", r.hash->text());
+    if (const auto& t = r.translator)
+        text += fmt::format("translated          {} blocks, {} bytes of code, {} joints, {} runs, {} flushes; {} blocks left alone\n", t->blocks,
+                            t->code_bytes, t->links, t->runs, t->flushes, t->refused);
     for (const auto& [name, count] : r.counters)
         text += fmt::format("count {} {}\n", name, count);
-    return text;
+    return text + vmx_text(r.vmx);
 }
 
 std::string json_text(const RunReport& r) {
@@ -80,6 +83,7 @@ std::string json_text(const RunReport& r) {
     if (r.hash)
         j["hash"] = r.hash->text();
     j["counters"] = r.counters;
+    add_vmx(j, r.vmx);
     return j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

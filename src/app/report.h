@@ -3,7 +3,9 @@
 #pragma once
 
 #include "app/run_options.h"
+#include "app/vmx_report.h"
 #include "machine/ending.h"
+#include "jit/translator.h"
 #include "machine/hash128.h"
 
 #include <map>
@@ -18,7 +20,9 @@ struct RunReport {
     int signal = 0; ///< that ended the run; the process then ends by it
     u64 instructions = 0, retired = 0, virtual_time = 0, host_time = 0; ///< times in nanoseconds
     std::optional<machine::Hash128> hash;
+    std::optional<jit::TranslatorStats> translator;
     std::map<std::string, u64, std::less<>> counters;
+    VmxReport vmx;
 
     /// Powered off, or a verdict of 0.
     bool passed() const;

@@ -2,11 +2,14 @@
 // The options of `vitrine run`.
 #include "app/run_command.h"
 
+#include "app/perfetto.h"
 #include "app/values.h"
 #include "glass/glass.h"
 #include "machine/device_table.h"
 #include "vtx/capability_list.h"
 #include "x86/model.h"
+
+#include "jit/translator.h"
 
 #include <algorithm>
 
@@ -87,6 +90,13 @@ Expected<> vmx(RunOptions& o, const std::string& v) {
     return {};
 }
 
+Expected<> code_cache(RunOptions& o, const std::string& v) {
+    o.config.code_cache = TRY(parse_size("--code-cache", v));
+    if (o.config.code_cache < jit::Translator::least_size || o.config.code_cache > jit::Translator::most_size)
+        return Error("--code-cache " + v + ": must be a size from 1M to 1G, such as 64M");
+    return {};
+}
+
 Expected<> engine(RunOptions& o, const std::string& v) {
     using machine::Engine;
     static constexpr std::pair<std::string_view, Engine> words[] = {
@@ -155,6 +165,12 @@ Expected<> rtc(RunOptions& o, const std::string& v) {
 
 Expected<> seed(RunOptions& o, const std::string& v) {
     o.config.seed = TRY(parse_number("--seed", v, 0, ~0ull));
+    return {};
+}
+
+Expected<> stale(RunOptions& o, const std::string& v) {
+    static constexpr std::pair<std::string_view, bool> words[] = {{"normal", false}, {"max", true}};
+    o.config.stale = TRY(choose("--stale", v, words));
     return {};
 }
 
@@ -252,6 +268,7 @@ constexpr OptionRow rows[] = {
     {"--cpu",         single, "MODEL", "the processor's model; `vitrine cpus` lists them", cpu},
     {"--vmx",         single, "LIST",  "the processor has VT-x: on, or -NAME,... to take capabilities away", vmx},
     {"--engine",      single, "ENGINE","auto, interp or jit: never changes what the guest sees", engine},
+    {"--code-cache",  single, "SIZE",  "room for translated code, 64M unless told", code_cache},
     {"--serial",      list,   "PORT",  "stdio (the default for the first), file:PATH, unix:PATH or none", serial},
     {"--monitor",     single, "WHERE", "the monitor on stdio or unix:PATH; Ctrl-A c reaches it from a terminal", monitor},
     {"--gdb",         single, "PORT",  "listen for gdb on this TCP port of 127.0.0.1; 0 takes a free one; PORT,i386 for 32-bit kernels", gdb},
@@ -262,6 +279,7 @@ constexpr OptionRow rows[] = {
     {"--time",        single, "MODE",  "auto, warp or real: how idle time keeps to the host's clock", time},
     {"--rtc",         single, "DATE",  "now, or the date (UTC) at power on; 2026-01-01 is the default", rtc},
     {"--seed",        single, "N",     "of RDRAND and RDSEED", seed},
+    {"--stale",       single, "MODE",  "normal, or max: translations stay cached as long as the manual permits, and stale ones are told of", stale},
     {"--stop-after",  single, "SECONDS", "end after this much virtual time", stop_after},
     {"--stop-at",     single, "INSTRUCTIONS", "end when so many have been executed", stop_at},
     {"--hash-every",  single, "INSTRUCTIONS", "print a hash of the whole state each time so many have been executed", hash_every},
@@ -270,7 +288,7 @@ constexpr OptionRow rows[] = {
     {"--record",      single, "FILE",  "record all input from outside", record},
     {"--replay",      single, "FILE",  "repeat a recorded run", replay},
     {"--trace",       list,   "TOPIC[,TOPIC...]", "tell what happens", trace},
-    {"--trace-file",  single, "FILE",  "where it is told instead of standard error", trace_file},
+    {"--trace-file",  single, "FILE",  "where it is told instead of standard error; NAME.pftrace: for Perfetto's viewer (vmx without --trace)", trace_file},
     {"--stats",       flag,   "",      "tell at the end what was executed, and how fast", stats},
     {"--json",        flag,   "",      "report the run as one line of JSON, last on standard output", json},
     {"--junit",       single, "FILE",  "report the run as a test in JUnit's form", junit},
@@ -322,8 +340,8 @@ Expected<> check(const RunOptions& o) {
         return Error("--serial stdio is given twice; only one serial port can have the standard input and output");
     if (o.wait_gdb && !o.gdb)
         return Error("--wait-gdb needs --gdb PORT");
-    if (!o.trace_file.empty() && o.trace.empty())
-        return Error("--trace-file needs --trace TOPIC");
+    if (!o.trace_file.empty() && o.trace.empty() && !PerfettoTrace::wants(o.trace_file))
+        return Error("--trace-file needs --trace TOPIC, or a name that ends in .pftrace");
     return {};
 }
 

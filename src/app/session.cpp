@@ -3,6 +3,7 @@
 #include "app/session.h"
 
 #include "app/marks.h"
+#include "app/perfetto.h"
 #include "app/state_files.h"
 #include "app/watch.h"
 #include "host/console.h"
@@ -32,6 +33,7 @@ struct Outside {
     std::vector<std::unique_ptr<host::Character>> owned;
     machine::Streams streams;
     std::unique_ptr<std::FILE, int (*)(std::FILE*)> trace{nullptr, std::fclose};
+    std::unique_ptr<PerfettoTrace> perfetto;
 };
 
 Expected<host::Character*> open_character(const std::string& what, std::string_view option, Outside& outside) {
@@ -67,12 +69,20 @@ Expected<std::unique_ptr<Glass>> open_glass(const RunOptions& o, Outside& outsid
     auto glass = std::make_unique<Glass>();
     for (const std::string& topic : o.trace)
         glass->enable(topic);
-    if (!o.trace_file.empty()) {
+    if (PerfettoTrace::wants(o.trace_file)) {
+        outside.perfetto = TRY(PerfettoTrace::create(o.trace_file));
+        glass->set_listener([trace = outside.perfetto.get()](const Place& place, Topic topic, std::string_view event, std::initializer_list<Detail> details) {
+            trace->told(place, topic, event, details);
+        });
+        if (o.trace.empty())
+            glass->enable(Topic::vmx);
+    } else if (!o.trace_file.empty()) {
         outside.trace.reset(std::fopen(o.trace_file.c_str(), "we"));
         if (!outside.trace)
             return Error("--trace-file " + o.trace_file + ": cannot be written: " + std::strerror(errno));
     }
-    if (!o.quiet || !o.trace.empty())
+    // What goes into a trace for the viewer is not written as lines too.
+    if (!outside.perfetto && (!o.quiet || !o.trace.empty()))
         glass->set_sink([out = outside.trace ? outside.trace.get() : stderr](std::string_view line) {
             std::fprintf(out, "%.*s\n", static_cast<int>(line.size()), line.data());
         });
@@ -143,7 +153,13 @@ Expected<RunReport> run_session(RunOptions options) {
     report.host_time = m->pace().host_elapsed();
     if (options.stats || options.json)
         report.hash = m->hash();
+    m->settle_stale();
+    if (m->translator())
+        report.translator = m->translator()->stats();
     report.counters = m->glass().counters();
+    report.vmx = vmx_report(*m);
+    if (outside.perfetto)
+        TRY(outside.perfetto->finish(m->now()));
     if (outside.trace && (std::fflush(outside.trace.get()) != 0 || std::ferror(outside.trace.get())))
         return Error("--trace-file " + options.trace_file + ": cannot be written: " + std::strerror(errno), Status::host_short);
     return report;

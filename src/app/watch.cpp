@@ -29,12 +29,12 @@ Watch::Watch(Machine& m, const host::EndingSignals& signals, host::Console* cons
       monitor_ear_(
           [this] {
               listen_to_monitor();
-              return !lines_.empty() ? always_.get() : input_->waits_on();
+              return !lines_.empty() && takes_lines() ? always_.get() : input_->waits_on();
           },
           [this] {
               if (lines_.empty() && ++asked_ % patience == 0)
                   listen_to_monitor();
-              return !lines_.empty() && step_until_ == never ? Wish::monitor : Wish::none;
+              return !lines_.empty() && takes_lines() ? Wish::monitor : Wish::none;
           },
           [this] { return input_->open(); }) {
     monitor_.set_explain([](std::string_view what) {
@@ -109,6 +109,10 @@ Ending Watch::command(const std::string& line) {
         held_ = false;
         step_until_ = machine_.instructions() + reply.steps;
         return {};
+    case MonitorAction::until_stop:
+        held_ = false;
+        until_stop_ = !input_->interactive(); // a person may type `stop` meanwhile; a script's next line waits
+        return {};
     case MonitorAction::reset:
         machine_.request_reset(Reset::warm);
         break;
@@ -125,7 +129,7 @@ Ending Watch::typed() {
         return {};
     listen_to_monitor();
     bool runs = !holds();
-    while (!lines_.empty() && step_until_ == never) {
+    while (!lines_.empty() && takes_lines()) {
         const std::string line = std::move(lines_.front());
         lines_.pop_front();
         if (Ending ending = command(line))
@@ -182,8 +186,19 @@ void Watch::wait() {
 
 void Watch::stopped() {
     bool any = false;
-    for (unsigned i = 0; i < machine_.cpus(); ++i)
-        any |= machine_.cpu(i).stop_reason().kind == StopKind::debugger;
+    for (unsigned i = 0; i < machine_.cpus(); ++i) {
+        Cpu& cpu = machine_.cpu(i);
+        if (cpu.stop_reason().kind != StopKind::debugger)
+            continue;
+        any = true;
+        if (gdb_)
+            continue;
+        // Somebody at the monitor asked for it.
+        say(cpu.stop_reason().text + "\n" + monitor_.where());
+        cpu.clear_stop();
+        held_ = prompt_due_ = true;
+        until_stop_ = false;
+    }
     if (any && gdb_)
         gdb_->stopped();
 }

@@ -54,6 +54,8 @@ private:
     /// Asking the host costs: the machine is asked at every slice border, the host at each of so many.
     static constexpr unsigned patience = 16;
 
+    bool takes_lines() const { return step_until_ == never && !until_stop_; }
+
     bool holds() const { return held_ || (gdb_ && gdb_->holds()); }
 
     void wait();
@@ -78,6 +80,7 @@ private:
     bool held_ = false; ///< by the monitor's `stop`
     bool prompt_due_ = false;
     u64 step_until_ = never;
+    bool until_stop_ = false; ///< the next command waits for the machine to stop by itself
     unsigned asked_ = 0;
     Ear signal_ear_, gdb_ear_, monitor_ear_;
 };

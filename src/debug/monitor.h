@@ -14,7 +14,7 @@
 namespace vitrine::debug {
 
 /// What a command asks whoever runs the machine to do next.
-enum class MonitorAction : u8 { none, stop, go, step, reset, quit };
+enum class MonitorAction : u8 { none, stop, go, step, until_stop, reset, quit };
 
 struct MonitorReply {
     std::string text;
@@ -58,6 +58,12 @@ private:
     MonitorReply disassemble(const Words& words);
     MonitorReply walk(const Words& words);
     MonitorReply idt(const Words& words);
+    MonitorReply vm(const Words& words);
+    MonitorReply vmcs(const Words& words);
+    MonitorReply ept(const Words& words);
+    MonitorReply entry(const Words& words);
+    MonitorReply exits(const Words& words);
+    MonitorReply until_exit(const Words& words);
     MonitorReply devices(const Words& words);
     MonitorReply device(const Words& words);
     MonitorReply pending(const Words& words);

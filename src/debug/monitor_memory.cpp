@@ -160,11 +160,6 @@ MonitorReply Monitor::disassemble(const Words& words) {
     return {explain_code(cpu(), Linear{*at}, static_cast<unsigned>(*count))};
 }
 
-MonitorReply Monitor::walk(const Words& words) {
-    const auto at = value(words[1]);
-    return at ? MonitorReply{explain_walk(cpu(), Linear{*at})} : wrong(words[1], "not an address");
-}
-
 MonitorReply Monitor::idt(const Words& words) {
     const auto vector = value(words[1]);
     return vector && *vector < 256 ? MonitorReply{explain_delivery(cpu(), static_cast<u8>(*vector))}

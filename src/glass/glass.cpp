@@ -48,9 +48,13 @@ u64& Glass::counter(std::string_view name) {
 }
 
 void Glass::say(Topic topic, std::string_view event, std::initializer_list<Detail> details) {
-    if (!sink_)
+    if (!sink_ && !listener_)
         return;
     const Place p = place_ ? place_() : Place{};
+    if (listener_)
+        listener_(p, topic, event, details);
+    if (!sink_)
+        return;
     fmt::memory_buffer line;
     auto out = std::back_inserter(line);
     fmt::format_to(out, "[{:5}.{:09} {} CPU{}] {} {}", p.time / 1'000'000'000, p.time % 1'000'000'000, p.instructions, p.cpu,

@@ -58,6 +58,12 @@ public:
     /// Something odd but legal, or a write to reserved bits: counted, and the first few of each name are shown always.
     void odd(Topic topic, std::string_view event, std::initializer_list<Detail> details = {});
 
+    /// A finding: shown whenever it is told. The teller tells each once, and counts.
+    void report(Topic topic, std::string_view event, std::initializer_list<Detail> details) { say(topic, event, details); }
+
+    /// Where the machine is now.
+    Place place() const { return place_ ? place_() : Place{}; }
+
     /// Counters by name, for --stats.
     u64& counter(std::string_view name);
 
@@ -65,6 +71,11 @@ public:
 
     /// Where lines go. Without a sink nothing is printed; counters still count.
     void set_sink(Sink sink) { sink_ = std::move(sink); }
+
+    using Listener = std::function<void(const Place& place, Topic topic, std::string_view event, std::initializer_list<Detail> details)>;
+
+    /// Gets each event that is told as it is, beside the lines.
+    void set_listener(Listener listener) { listener_ = std::move(listener); }
 
     void set_place(std::function<Place()> place) { place_ = std::move(place); }
 
@@ -76,6 +87,7 @@ private:
 
     u64 enabled_ = 0;
     Sink sink_;
+    Listener listener_;
     std::function<Place()> place_;
     std::map<std::string, u64, std::less<>> counters_;
 };

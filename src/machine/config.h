@@ -43,7 +43,7 @@ struct DeviceConfig {
     }
 };
 
-enum class Engine : u8 { automatic, interpreter, translator };
+enum class Engine : u8 { automatic, interpreter, translator }; ///< automatic: the translator
 
 struct MachineConfig {
     u64 memory = 512_MiB;
@@ -51,6 +51,7 @@ struct MachineConfig {
     std::string cpu; ///< name of the model; empty: the default
     std::string vmx; ///< VMX capabilities to take away, or "on"; empty: VMX as the model has it
     Engine engine = Engine::automatic;
+    u64 code_cache = 64_MiB;           ///< for translated code
     unsigned serial_ports = 1;
     std::optional<BootFile> kernel, initrd;
     std::vector<BootFile> modules;
@@ -61,6 +62,7 @@ struct MachineConfig {
     unsigned debug_exit_size = 4;      ///< in bytes
     i64 rtc = default_rtc;             ///< seconds since 1970, UTC, at power on
     u64 seed = 0;                      ///< RDRAND and RDSEED
+    bool stale = false;                ///< processors keep translations as long as the architecture permits, and tell of stale ones
     bool triple_fault_resets = false;  ///< as on a board that wires SHUTDOWN to RESET, instead of stopping with an explanation
 
     static constexpr i64 default_rtc = 1'767'225'600; ///< 2026-01-01 00:00:00

@@ -8,6 +8,7 @@
 #include "machine/boot_state.h"
 #include "machine/legacy_hardware.h"
 #include "vtx/capability_list.h"
+#include "x86/stale.h"
 
 #include <algorithm>
 
@@ -79,6 +80,8 @@ Machine::Machine(MachineConfig config, std::unique_ptr<Glass> glass, std::unique
     options.io_apic.id = static_cast<u8>(config_.cpus);
     interrupts_ = std::make_unique<Interrupts>(clock_, *space_, options);
     code_ = std::make_unique<CodeCache>(*space_, model_, *glass_);
+    if (config_.stale)
+        tables_ = std::make_unique<TableWatch>(*space_);
     const vtx::Capabilities capabilities = vtx::capabilities_without(config_.vmx).value();
     for (unsigned n = 0; n < config_.cpus; ++n) {
         cpus_.push_back(std::make_unique<Cpu>(CpuWiring{.index = n,
@@ -88,7 +91,8 @@ Machine::Machine(MachineConfig config, std::unique_ptr<Glass> glass, std::unique
                                                         .code = *code_,
                                                         .model = model_,
                                                         .cpu_count = config_.cpus,
-                                                        .seed = config_.seed}));
+                                                        .seed = config_.seed,
+                                                        .tables = tables_.get()}));
         cpus_[n]->connect(interrupts_->local_apic(n));
         if (model_.has(Feature::vmx))
             vmx_.push_back(std::make_unique<vtx::Unit>(*cpus_[n], capabilities));
@@ -97,14 +101,18 @@ Machine::Machine(MachineConfig config, std::unique_ptr<Glass> glass, std::unique
         processors_.push_back(std::make_unique<CpuProcessor>(*cpus_[n]));
         scheduler_.add(*processors_[n]);
     }
+    if (config_.engine != Engine::interpreter) {
+        translator_ = std::make_unique<jit::Translator>(config_.code_cache);
+        code_->connect(translator_.get());
+        for (auto& cpu : cpus_)
+            cpu->connect(*translator_);
+    }
 }
 
 Machine::~Machine() { set_bug_context(nullptr, nullptr); }
 
 Expected<std::unique_ptr<Machine>> Machine::create(MachineConfig config, const Streams& streams,
                                                    std::unique_ptr<Glass> glass) {
-    if (config.engine == Engine::translator)
-        return Error("--engine jit: the translator is not there yet; give auto or interp");
     TRY(check_host());
     CpuModel model = TRY(find_cpu_model(config.cpu));
     TRY(vtx::capabilities_without(config.vmx));
@@ -334,6 +342,12 @@ Ending Machine::run(u64 until_instructions, u64 until_time) {
             break;
         }
     }
+}
+
+void Machine::settle_stale() {
+    for (auto& cpu : cpus_)
+        if (Stale* stale = cpu->stale())
+            stale->settle();
 }
 
 u64 Machine::retired() const {

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "glass/glass.h"
 #include "interrupts/router.h"
+#include "jit/translator.h"
 #include "machine/config.h"
 #include "machine/ending.h"
 #include "machine/hash_visitor.h"
@@ -18,6 +19,7 @@
 #include "x86/cpu.h"
 #include "vtx/unit.h"
 #include "x86/model.h"
+#include "x86/table_watch.h"
 
 #include <memory>
 #include <optional>
@@ -56,6 +58,9 @@ public:
 
     /// Virtual nanoseconds since power on.
     u64 now() const { return clock_.now(); }
+
+    /// Null when the interpreter runs everything.
+    const jit::Translator* translator() const { return translator_.get(); }
 
     /// Architecturally retired instructions of all processors.
     u64 retired() const;
@@ -98,6 +103,9 @@ public:
     /// Ends the run after the present instruction. For devices and for whoever watches.
     void request(Ending ending);
 
+    /// The end of a run: stale uses whose invalidation has not come in time are told.
+    void settle_stale();
+
     /// Asks for a reset of the platform after the present instruction.
     void request_reset(Reset kind);
 
@@ -130,6 +138,8 @@ private:
     Pace pace_;
     std::unique_ptr<Interrupts> interrupts_;
     std::unique_ptr<CodeCache> code_;
+    std::unique_ptr<TableWatch> tables_; ///< null unless translations are kept as long as the architecture permits
+    std::unique_ptr<jit::Translator> translator_; ///< null: everything is interpreted
     std::vector<std::unique_ptr<Cpu>> cpus_;
     std::vector<std::unique_ptr<vtx::Unit>> vmx_; ///< one for each processor, or none
     std::vector<std::unique_ptr<CpuPins>> pins_;

@@ -75,7 +75,7 @@ Expected<> load_memory(Space& space, SectionReader& file) {
             const u64 page = number * pages_per_piece + n;
             if (page >= space.ram_pages())
                 return file.error(memory_section, fmt::format("has page {} of {}", page, space.ram_pages()));
-            space.note_write(space.physical_of(page * page_size), page_size);
+            space.note_write(space.physical_of(page * page_size), page_size, Requester{});
             std::memcpy(space.ram() + page * page_size, from, page_size);
             from += page_size;
         }

@@ -10,7 +10,8 @@
 namespace vitrine::machine {
 
 Expected<std::unique_ptr<Recorder>> Recorder::start(Machine& m, const std::string& name) {
-    std::unique_ptr<Recorder> recorder(new Recorder(m, TRY(host::NewFile::create(name))));
+    host::NewFile created = TRY(host::NewFile::create(name)); // not within `new`, which TRY would leave without its object
+    std::unique_ptr<Recorder> recorder(new Recorder(m, std::move(created)));
     SectionWriter file = TRY(SectionWriter::begin(recording_kind, recorder->file_));
     TRY(file.add("description", description_bytes(describe(m))));
     for (Disk* disk : m.board().disks()) {

@@ -39,7 +39,7 @@ Space::~Space() {
     munmap(flags_, ram_size_ / page_size);
 }
 
-void Space::note_write(Physical p, u64 length) {
+void Space::note_write(Physical p, u64 length, Requester by) {
     const u64 first = ram_offset(p);
     DCHECK(first != ~0ull && first + length <= ram_size_);
     for (u64 page = first / page_size; page <= (first + length - 1) / page_size; ++page) {
@@ -50,6 +50,12 @@ void Space::note_write(Physical p, u64 length) {
             if (code_written_)
                 code_written_(physical_of(from), to - from);
         }
+        if (f & page_table) [[unlikely]] {
+            const u64 from = std::max(first, page * page_size);
+            const u64 to = std::min(first + length, (page + 1) * page_size);
+            if (table_written_)
+                table_written_(physical_of(from), to - from, by);
+        }
         if (!(f & page_dirty)) {
             f |= page_dirty | page_touched;
             dirty_.push_back(page);
@@ -57,12 +63,16 @@ void Space::note_write(Physical p, u64 length) {
     }
 }
 
-void Space::set_code_page(u64 ram_page, bool holds_code) {
+void Space::set_code_page(u64 ram_page, bool holds_code) { watch_page(ram_page, page_code, holds_code); }
+
+void Space::set_table_page(u64 ram_page, bool watched) { watch_page(ram_page, page_table, watched); }
+
+void Space::watch_page(u64 ram_page, PageFlag flag, bool on) {
     u8& f = flags_[ram_page];
-    if (static_cast<bool>(f & page_code) == holds_code)
+    if (static_cast<bool>(f & flag) == on)
         return;
-    f ^= page_code;
-    if (holds_code && (f & page_writer)) {
+    f ^= flag;
+    if (on && (f & page_writer)) {
         f &= static_cast<u8>(~page_writer);
         if (rights_dropped_)
             rights_dropped_(ram_page);
@@ -103,7 +113,7 @@ void Space::write(Physical p, std::span<const u8> data, Requester by) {
     while (!data.empty()) {
         const u64 in_page = std::min<u64>(data.size(), page_size - p.page_offset());
         if (u8* to = host(p)) {
-            note_write(p, in_page);
+            note_write(p, in_page, by);
             std::memcpy(to, data.data(), in_page);
             data = data.subspan(in_page);
             p = p + in_page;

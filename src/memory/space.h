@@ -22,6 +22,7 @@ enum PageFlag : u8 {
     page_code = 2,    ///< some engine holds decoded code of it: writes must be seen
     page_writer = 8,  ///< some processor may hold the right to write it directly
     page_touched = 4, ///< ever written: untouched pages are zero and need not be saved or hashed
+    page_table = 16,  ///< somebody watches it as a paging structure: writes must be seen
 };
 
 /// RAM below `low_end` at its own address, the rest from 4 GiB on; both are one run of host memory.
@@ -29,6 +30,8 @@ class Space {
 public:
     /// Engines that hold code are told of writes to code pages: page number of RAM, first byte, length.
     using CodeWritten = std::function<void(Physical address, u64 length)>;
+    /// Whoever watches paging structures is told of a write to them before it happens.
+    using TableWritten = std::function<void(Physical address, u64 length, Requester by)>;
 
     /// `ram_size` is a multiple of the page size; at most `low_end` of it lies below 4 GiB.
     static Expected<std::unique_ptr<Space>> create(u64 ram_size, Glass& glass);
@@ -70,11 +73,11 @@ public:
     /// Whether writes to the page may go straight to host memory.
     bool direct_write(Physical p) const {
         const u64 offset = ram_offset(p);
-        return offset != ~0ull && (flags_[offset / page_size] & (page_dirty | page_touched | page_code)) == (page_dirty | page_touched);
+        return offset != ~0ull && (flags_[offset / page_size] & (page_dirty | page_touched | page_code | page_table)) == (page_dirty | page_touched);
     }
 
     /// Marks a page of RAM as written, telling engines if it holds code. Every writer of RAM calls this first.
-    void note_write(Physical p, u64 length);
+    void note_write(Physical p, u64 length, Requester by);
 
     /// Reads and writes memory as the platform sees it: RAM or devices, any length, any alignment. For processors' slow paths
     /// and for plain DMA. Device accesses are split into naturally aligned pieces of at most 8 bytes.
@@ -108,6 +111,11 @@ public:
     /// Engines mark pages whose code they hold. `changed` listeners must drop direct-write rights to the page at once.
     void set_code_page(u64 ram_page, bool holds_code);
 
+    void set_table_written(TableWritten told) { table_written_ = std::move(told); }
+
+    /// The same for pages that are watched as paging structures.
+    void set_table_page(u64 ram_page, bool watched);
+
     /// Called when a page loses the right to be written directly (it became a code page); all ones: every page (dirty flags
     /// were collected). Pages that nobody marked `page_writer` are not told.
     void set_write_rights_dropped(std::function<void(u64 ram_page)> told) { rights_dropped_ = std::move(told); }
@@ -119,6 +127,7 @@ public:
 
 private:
     Space(u64 ram_size, u8* ram, Glass& glass);
+    void watch_page(u64 ram_page, PageFlag flag, bool on);
 
     u64 ram_size_;
     u8* ram_;
@@ -126,6 +135,7 @@ private:
     Glass& glass_;
     Bus mmio_, ports_;
     CodeWritten code_written_;
+    TableWritten table_written_;
     std::function<void(u64)> rights_dropped_;
     std::vector<u64> dirty_; ///< pages in the order they became dirty
 };

@@ -89,7 +89,7 @@ bool PlainDma::write(Requester requester, DeviceAddress to, std::span<const u8> 
     while (!data.empty()) {
         u64 n = std::min<u64>(data.size(), page_size - to.page_offset());
         if (u8* host = space_.host(Physical{to.value})) {
-            space_.note_write(Physical{to.value}, n);
+            space_.note_write(Physical{to.value}, n, requester);
             std::memcpy(host, data.data(), n);
         } else {
             n = piece_at(to.value, data.size());

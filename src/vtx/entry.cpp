@@ -24,7 +24,7 @@ Outcome Unit::enter(const Instruction& i, bool launch) {
     const bool looks_elsewhere = interruption.valid(vmcs_[F::entry_interruption_information]) || on(vtx::primary.use_tpr_shadow, F::primary);
     if (!vmcs_.controls_checked || looks_elsewhere) {
         if (first_broken(control_rules, view)) {
-            tell_broken("entry.invalid-controls");
+            tell_broken("entry.invalid-controls", i);
             return fail(i, VmError::invalid_control_fields);
         }
         vmcs_.controls_checked = true;
@@ -32,14 +32,14 @@ Outcome Unit::enter(const Instruction& i, bool launch) {
     }
     if (!vmcs_.host_checked || !cpu_.long_mode()) {
         if (first_broken(host_rules, view)) {
-            tell_broken("entry.invalid-host-state");
+            tell_broken("entry.invalid-host-state", i);
             return fail(i, VmError::invalid_host_state);
         }
         vmcs_.host_checked = true;
     }
     cpu_.rip = cpu_.next_rip(i); // what an entry that fails late leaves behind is the host's anyway
     if (const Rule* broken = first_broken(guest_rules, view)) {
-        tell_broken("entry.invalid-guest-state");
+        tell_broken("entry.invalid-guest-state", i);
         static constexpr u64 qualifications[] = {0, 0, entry_failure::other, entry_failure::pdpte, entry_failure::nmi_with_sti, entry_failure::link_pointer};
         entry_failed(ExitReason::invalid_guest_state, qualifications[static_cast<unsigned>(broken->failure)]);
         return Outcome::exited;
@@ -55,6 +55,7 @@ Outcome Unit::enter(const Instruction& i, bool launch) {
     }
     vmcs_.launched = true;
     ++entries_;
+    statistics_.entered(cpu_.retired_by_now());
     non_root_ = true;
     cpu_.init_blocked = false;
     set_intercepts();
@@ -236,7 +237,7 @@ void Unit::set_intercepts() {
 void Unit::entry_failed(ExitReason reason, u64 qualification) {
     vmcs_.set(F::exit_reason, static_cast<u32>(reason) | entry_failure_flag);
     vmcs_.set(F::exit_qualification, qualification);
-    count(reason);
+    count(reason, vmcs_[F::guest_rip]);
     load_host();
 }
 

@@ -2,40 +2,69 @@
 // The walk of the EPT paging structures (SDM volume 3, The Extended Page Table Mechanism).
 #include "vtx/ept.h"
 
+#include "vtx/spec/ept_entry.h"
 #include "vtx/unit.h"
 #include "x86/model.h"
+
+#include <cstring>
 
 namespace vitrine::vtx {
 
 namespace {
 
-constexpr u64 readable = 1, writable = 2, executable = 4, user_executable = bit(10), page_bit = bit(7), accessed = bit(8), dirty = bit(9),
-              suppress_ve = bit(63);
-
-/// Bits that must be zero in an entry of `level` (4 to 1), beyond the physical-address width apart.
-u64 reserved_bits(unsigned level, bool leaf) {
-    if (!leaf)
-        return 0xf8; // bits 7:3
-    return level == 3 ? 0x3fff'f000 : level == 2 ? 0x1f'f000 : 0;
-}
-
-bool memory_type_valid(u64 entry) {
-    const u64 type = bits(entry, 5, 3);
-    return type != 2 && type != 3 && type != 7;
-}
+constexpr u64 readable = ept_entry.readable.mask(), writable = ept_entry.writable.mask(), executable = ept_entry.executable.mask(),
+              user_executable = ept_entry.user_executable.mask(), page_bit = ept_entry.page.mask(), accessed = ept_entry.accessed.mask(),
+              dirty = ept_entry.dirty.mask(), suppress_ve = ept_entry.suppress_ve.mask();
 
 } // namespace
 
+u64 Ept::rights_mask() const { return readable | writable | executable | (mode_based_ ? user_executable : 0); }
+
+bool Ept::misconfigured(Cpu& cpu, u64 entry, unsigned level) const {
+    return ept_misconfiguration(entry, level, unit_.capabilities().ept_vpid, cpu.model().physical_bits) != nullptr;
+}
+
+void Ept::look(Cpu& cpu, GuestPhysical address, const SecondLevelStart& start, SecondLevelLook& found) {
+    found.present = false;
+    found.count = 0;
+    if (address.value >> 48)
+        return;
+    u64 table = start.level ? start.table : eptp_ & ~0xfffull & low_mask(52);
+    u64 rights = start.level ? start.rights : rights_mask();
+    for (unsigned level = start.level ? start.level : 4;; --level) {
+        const unsigned shift = 12 + 9 * (level - 1);
+        TableEntry& entry = found.entries[found.count];
+        entry = {.at = Physical{table + (address.value >> shift & 0x1ff) * 8}, .level = static_cast<u8>(level)};
+        if (const u8* host = cpu.space().host(entry.at)) // a device would see that somebody looks
+            std::memcpy(&entry.value, host, sizeof entry.value);
+        rights &= entry.value;
+        found.rights_below[found.count++] = rights;
+        const bool leaf = ept_leaf(entry.value, level);
+        if (!(entry.value & rights_mask()) || misconfigured(cpu, entry.value, level))
+            return;
+        if (!leaf) {
+            table = entry.value & ~0xfffull & low_mask(52);
+            continue;
+        }
+        found.present = true;
+        found.page = (entry.value & low_mask(52) & ~low_mask(shift)) | (address.value & low_mask(shift) & ~0xfffull);
+        found.size_log2 = static_cast<u8>(shift);
+        found.rights = rights;
+        found.readable = rights & readable;
+        found.writable = rights & writable;
+        found.executable = rights & executable;
+        found.user_executable = rights & (mode_based_ ? user_executable : executable);
+        return;
+    }
+}
+
 Faultable<SecondLevelPage> Ept::translate(Cpu& cpu, GuestPhysical address, const SecondLevelAccess& access) {
-    const u64 capabilities = unit_.capabilities().ept_vpid;
     const bool flags = ept_pointer.accessed_dirty(eptp_) != 0;
     // With accessed and dirty flags, accesses to the guest's paging structures count as writes.
     const bool write = access.write || (access.page_walk && flags);
     const bool read = access.read || access.page_walk;
-    const u64 beyond = ~low_mask(cpu.model().physical_bits) & low_mask(52);
-    const u64 rights_mask = readable | writable | executable | (mode_based_ ? user_executable : 0);
     const u64 fetchable = mode_based_ && access.user ? user_executable : executable;
-    u64 rights = rights_mask, table = eptp_ & ~0xfffull & low_mask(52);
+    u64 rights = rights_mask(), table = eptp_ & ~0xfffull & low_mask(52);
     struct {
         Physical at;
         u64 value;
@@ -48,15 +77,11 @@ Faultable<SecondLevelPage> Ept::translate(Cpu& cpu, GuestPhysical address, const
         const Physical at{table + (address.value >> shift & 0x1ff) * 8};
         u64 entry = 0;
         cpu.read_physical(at, &entry, 8);
-        if (!(entry & rights_mask))
+        if (!(entry & rights_mask()))
             return violation(cpu, address, access, read, write, 0, entry);
-        const bool leaf = level == 1 || (level < 4 && (entry & page_bit));
-        const bool size_supported = level == 1 || !leaf || (level == 3 ? vtx::ept_vpid.page_1g(capabilities) : vtx::ept_vpid.page_2m(capabilities));
-        const bool write_only = (entry & (readable | writable)) == writable;
-        const bool execute_only = !(entry & readable) && !vtx::ept_vpid.execute_only(capabilities);
-        if ((entry & (beyond | reserved_bits(level, leaf))) || !size_supported || write_only || execute_only ||
-            (leaf && !memory_type_valid(entry)))
+        if (misconfigured(cpu, entry, level))
             return misconfiguration(cpu, address, access);
+        const bool leaf = ept_leaf(entry, level);
         rights &= entry;
         used[count++] = {at, entry};
         if (!leaf) {
@@ -76,8 +101,7 @@ Faultable<SecondLevelPage> Ept::translate(Cpu& cpu, GuestPhysical address, const
                 const u64 set = accessed | (n + 1 == count && write ? dirty : 0);
                 if ((used[n].value & set) == set)
                     continue;
-                const u64 value = used[n].value | set;
-                cpu.write_physical(used[n].at, &value, 8);
+                cpu.mark_entry(used[n].at, used[n].value | set, 8);
             }
             is_dirty = write || (entry & dirty);
         }

@@ -24,6 +24,7 @@ public:
     /// Bit 7 is reserved in the EPTP: translations made by other rules stay apart by it.
     u64 root() const override { return eptp_ | (mode_based_ ? 0x80 : 0); }
 
+    void look(Cpu& cpu, GuestPhysical address, const SecondLevelStart& start, SecondLevelLook& found) override;
     bool examine(Cpu& cpu, GuestPhysical address, Physical& at) override;
     Faultable<SecondLevelPage> translate(Cpu& cpu, GuestPhysical address, const SecondLevelAccess& access) override;
 
@@ -32,6 +33,9 @@ public:
 private:
     Fault violation(Cpu& cpu, GuestPhysical address, const SecondLevelAccess& access, bool read, bool write, u64 rights, u64 entry);
     Fault misconfiguration(Cpu& cpu, GuestPhysical address, const SecondLevelAccess& access);
+
+    u64 rights_mask() const;
+    bool misconfigured(Cpu& cpu, u64 entry, unsigned level) const;
 
     Unit& unit_;
     u64 eptp_ = 0;

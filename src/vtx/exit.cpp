@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // VM exit: what is recorded, saving the guest, MSR areas, loading the host, VMX aborts (SDM volume 3, VM Exits).
+#include "vtx/explain.h"
 #include "vtx/unit.h"
 #include "x86/control.h"
 #include "x86/msr.h"
@@ -21,10 +22,12 @@ u32 information_of(const Event& e) {
 } // namespace
 
 void Unit::exit(ExitReason reason, u64 qualification, const ExitInformation& information, const Event* during) {
-    count(reason);
+    count(reason, cpu_.rip);
     if (cpu_.glass().on(Topic::vmx)) [[unlikely]]
-        cpu_.glass().tell(Topic::vmx, "exit", {{"cpu", cpu_.index()}, {"reason", find_exit(reason)->name}, {"qualification", qualification}, {"rip", cpu_.rip},
+        cpu_.glass().tell(Topic::vmx, "exit", {{"cpu", cpu_.index()}, {"vmcs", vmcs_.pointer()}, {"reason", find_exit(reason)->name}, {"qualification", qualification},
+                                               {"means", qualification_text(reason, qualification)}, {"rip", cpu_.rip},
                                                {"gpa", information.guest_physical}, {"event", information.interruption}});
+    const u64 guest_rip = cpu_.rip;
     vmcs_.set(F::exit_reason, static_cast<u32>(reason));
     vmcs_.set(F::exit_qualification, qualification);
     vmcs_.set(F::exit_interruption_information, information.interruption);
@@ -42,9 +45,21 @@ void Unit::exit(ExitReason reason, u64 qualification, const ExitInformation& inf
     if (!store_msrs())
         return abort(abort_indicator::saving_guest_msrs, "an MSR of the VM-exit MSR-store area could not be saved");
     load_host();
+    stop_if_wanted(reason, qualification, guest_rip);
 }
 
-void Unit::count(ExitReason reason) {
+/// A person wants to look at this one: the exit is complete, and the VMM's first instruction is next.
+void Unit::stop_if_wanted(ExitReason reason, u64 qualification, u64 rip) {
+    if (!stop_.every && stop_.reason != reason) [[likely]]
+        return;
+    stop_ = {};
+    const std::string means = qualification_text(reason, qualification);
+    (void)cpu_.stop(StopKind::debugger, fmt::format("VM exit: {}{}{}, guest rip {:x}, VMCS {:x}", find_exit(reason)->name, means.empty() ? "" : ": ", means, rip,
+                                                    vmcs_.pointer()));
+}
+
+void Unit::count(ExitReason reason, u64 rip) {
+    statistics_.exited({vmcs_.pointer(), rip, reason}, cpu_.retired_by_now());
     u64*& counter = counters_[static_cast<unsigned>(reason)];
     if (!counter)
         counter = &cpu_.glass().counter(fmt::format("vmx.exit.{}", find_exit(reason)->id));

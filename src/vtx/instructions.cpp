@@ -274,9 +274,8 @@ Outcome Unit::invept_(const Instruction& i) {
                                     .physical_bits = cpu_.model().physical_bits};
     if (!holds(invept_rules, operand, cpu_.glass()))
         return fail(i, VmError::invalid_operand);
-    // Guest-physical translations are kept in combined ones alone.
     const u64 table = operand.low & ~0xfffull;
-    cpu_.tlb().flush_if([&](const TlbKey& k) { return k.root != 0 && (operand.type == 2 || (k.root & ~0xfffull) == table); }, false);
+    cpu_.tlb().flush_roots([&](u64 root) { return operand.type == 2 || (root & ~0xfffull) == table; });
     return succeed(i);
 }
 

@@ -32,6 +32,7 @@ void Unit::reset() {
     operation_ = non_root_ = false;
     vmxon_pointer_ = Vmcs::no_pointer;
     vmcs_.drop();
+    statistics_.left();
     cpu_.intercepts = 0;
     cpu_.second_level = nullptr;
     cpu_.vpid = 0;

@@ -2,7 +2,9 @@
 // The VMX unit of one processor: VMX operation, its instructions, VM entries and exits, and what is intercepted.
 #pragma once
 
+#include "vtx/entry_report.h"
 #include "vtx/ept.h"
+#include "vtx/exit_statistics.h"
 #include "vtx/spec/capabilities.h"
 #include "vtx/spec/controls.h"
 #include "vtx/spec/errors.h"
@@ -13,7 +15,9 @@
 #include "x86/cpu.h"
 
 #include <array>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace vitrine::vtx {
 
@@ -32,6 +36,13 @@ struct RecordedExit {
     ExitReason reason{};
     u64 qualification = 0;
     ExitInformation information;
+};
+
+/// What stops the machine for a person, once.
+struct ExitStop {
+    bool every = false;               ///< any VM exit
+    bool failed_entry = false;        ///< a VM entry that breaks a rule
+    std::optional<ExitReason> reason; ///< a VM exit with this reason
 };
 
 class Unit final : public VmxPort, public Interceptor {
@@ -61,7 +72,15 @@ public:
     const Capabilities& capabilities() const { return capabilities_; }
 
     /// Every rule that the current VMCS breaks, with the values that were read and who wrote them last. Empty: it would enter.
+    std::vector<RuleReport> broken_rules();
     std::string explain_entry();
+
+    /// VM entries that failed, the first ones; not state.
+    const std::vector<EntryReport>& failed_entries() const { return failed_entries_; }
+    static constexpr std::size_t most_failed_entries = 64;
+    const ExitStatistics& statistics() const { return statistics_; }
+    /// The next event of the kind stops the machine, as a breakpoint does.
+    void stop_at(ExitStop what) { stop_ = what; }
 
     void state(Visitor& v);
 
@@ -97,7 +116,7 @@ private:
     void inject();
     void set_intercepts();
     void entry_failed(ExitReason reason, u64 qualification);
-    void tell_broken(const char* what);
+    void tell_broken(const char* what, const Instruction& entry);
     void start_timer();
 
     // ---- VM exit (exit.cpp) -----------------------------------------------------------------------------------------
@@ -105,7 +124,8 @@ private:
     void save_guest(const ExitInformation& information, const Event* during);
     void load_host();
     bool store_msrs();
-    void count(ExitReason reason);
+    void count(ExitReason reason, u64 rip);
+    void stop_if_wanted(ExitReason reason, u64 qualification, u64 rip);
     void abort(u32 indicator, const char* why);
     void flush_untagged();
     u32 remaining_timer() const;
@@ -164,6 +184,9 @@ private:
     Vmcs vmcs_;
     RecordedExit recorded_;
     u64 entries_ = 0;
+    ExitStatistics statistics_;
+    std::vector<EntryReport> failed_entries_;
+    ExitStop stop_;
     std::array<u64*, 80> counters_{}; ///< of exits by reason, in the glass; made when first needed
     u64 timer_started_ = 0; ///< TSC at VM entry, where the preemption timer began to count
     u32 timer_value_ = 0;

@@ -18,7 +18,8 @@ class VmxMachine {
 public:
     static constexpr u64 vmxon_region = 0x500000, vmcs_region = 0x501000, operand = 0x510000, guest_code = 0x180000, host_entry = 0x190000;
 
-    VmxMachine() : unit((m.model.set(Feature::vmx), m.cpu), implemented()) {
+    explicit VmxMachine(bool stale = false)
+        : m("max", CodeCache::default_host_code, stale), unit((m.model.set(Feature::vmx), m.cpu), implemented()) {
         m.cpu.msr.feature_control = 5;
         m.cpu.cr4 |= cr4::vmxe;
         m.cpu.mode_changed();

@@ -2,6 +2,7 @@
 // Loads and stores that miss the fast tags: page crossings, devices, code pages, watchpoints, alignment and segment checks.
 #include "x86/cpu.h"
 #include "x86/model.h"
+#include "x86/stale.h"
 
 #include <algorithm>
 
@@ -166,8 +167,8 @@ Faultable<u8*> Cpu::direct(Linear a, unsigned size, Use use) {
         if (use == Use::write && space_.host(p) && tag() != a.page().value && !watched(a.page().value)) {
             // Not yet dirty: say so now, and try again. A code page stays on the slow way.
             const u64 page = space_.ram_offset(p) / page_size;
-            if (!(space_.flags(page) & page_code) && !(apic_ && apic_->covers(p))) {
-                space_.note_write(p, 1);
+            if (!(space_.flags(page) & (page_code | page_table)) && !(apic_ && apic_->covers(p))) {
+                space_.note_write(p, 1, requester());
                 (void)TRY(translate(a, use, privilege()));
             }
         }
@@ -231,6 +232,12 @@ void Cpu::write_physical(Physical p, const void* from, unsigned size) {
         return;
     }
     space_.write(p, {static_cast<const u8*>(from), size}, requester());
+}
+
+void Cpu::mark_entry(Physical p, u64 value, unsigned size) {
+    if (stale_) [[unlikely]]
+        return stale_->mark_entry(p, value, size);
+    write_physical(p, &value, size);
 }
 
 // ---- stack ----------------------------------------------------------------------------------------------------------

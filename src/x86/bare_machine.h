@@ -5,6 +5,7 @@
 #include "x86/code_cache.h"
 #include "x86/cpu.h"
 #include "x86/model.h"
+#include "x86/stale.h"
 
 #include <initializer_list>
 #include <memory>
@@ -35,10 +36,11 @@ class BareMachine {
 public:
     static constexpr u64 tables = 0x10000, code_at = 0x100000, stack_top = 0x200000, data_at = 0x300000;
 
-    explicit BareMachine(std::string_view model_name = "max", u64 host_code = CodeCache::default_host_code)
+    /// `stale`: translations are kept as long as the architecture permits.
+    explicit BareMachine(std::string_view model_name = "max", u64 host_code = CodeCache::default_host_code, bool stale = false)
         : space(Space::create(16_MiB, glass).value()), model(std::move(find_cpu_model(model_name)).value()),
-          code(*space, model, glass, host_code),
-          cpu({.index = 0, .space = *space, .clock = clock, .glass = glass, .code = code, .model = model}) {
+          code(*space, model, glass, host_code), tables_watch(stale ? std::make_unique<TableWatch>(*space) : nullptr),
+          cpu({.index = 0, .space = *space, .clock = clock, .glass = glass, .code = code, .model = model, .tables = tables_watch.get()}) {
         cpu.connect(apic);
         write<u64>(tables, (tables + 0x1000) | 7);
         write<u64>(tables + 0x1000, (tables + 0x2000) | 7);
@@ -93,6 +95,7 @@ public:
     std::unique_ptr<Space> space;
     CpuModel model;
     CodeCache code;
+    std::unique_ptr<TableWatch> tables_watch;
     NoApic apic;
     Cpu cpu;
 };

@@ -83,6 +83,7 @@ Block* CodeCache::build(Physical start, const CodeMode& mode, const u8* bytes, u
     b.instructions.assign(decoded_.begin(), decoded_.end());
     b.start = start;
     b.second_page = second_page;
+    b.heat = 0;
     ++built_;
     remember(b);
     pages_[space_.ram_offset(start) / page_size].blocks.push_back(std::move(block));
@@ -136,6 +137,8 @@ void CodeCache::drop(std::unique_ptr<Block> block) {
     if (block.get() == executing_)
         for (Cpu* cpu : cpus_)
             cpu->leave_block();
+    if (block->code)
+        translator_->dropped(*block);
     block->host = nullptr;
     --blocks_;
     ++invalidated_;

@@ -17,6 +17,7 @@ namespace vitrine {
 class Cpu;
 struct CpuModel;
 class ThunkMemory;
+class TranslatorPort;
 
 class CodeCache {
 public:
@@ -30,6 +31,8 @@ public:
     /// Processors are told when a page may no longer be written directly.
     void attach(Cpu& cpu) { cpus_.push_back(&cpu); }
     void detach(Cpu& cpu) { std::erase(cpus_, &cpu); }
+    /// It is told of blocks that are dropped.
+    void connect(TranslatorPort* translator) { translator_ = translator; }
 
     /// The valid block whose first byte lies at `start` in host memory; null when it must be built.
     Block* find(const u8* start, u32 mode) {
@@ -117,6 +120,7 @@ private:
     std::unique_ptr<Block> uncached_;
     std::vector<Cpu*> cpus_;
     Block* executing_ = nullptr;
+    TranslatorPort* translator_ = nullptr;
     std::vector<std::vector<const OpRow*>> rows_; ///< by mnemonic; families share some (MOV, MOVSD): the first that binds has it
     u64 blocks_ = 0, built_ = 0, invalidated_ = 0;
 };

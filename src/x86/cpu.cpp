@@ -4,6 +4,7 @@
 
 #include "x86/code_cache.h"
 #include "x86/model.h"
+#include "x86/stale.h"
 
 #include <fmt/format.h>
 
@@ -36,6 +37,8 @@ Cpu::Cpu(const CpuWiring& wiring)
         z = (z ^ (z >> 27)) * 0x94d0'49bb'1331'11eb;
         word = z ^ (z >> 31);
     }
+    if (wiring.tables)
+        stale_ = std::make_unique<Stale>(*this, *wiring.tables);
     code_.attach(*this);
     reset(Reset::cold);
 }
@@ -144,6 +147,8 @@ TlbKey Cpu::tlb_key() const {
 void Cpu::paging_changed() {
     cut_left_ = 0; // by an instruction that ends its block anyway, or by a VM exit, which goes elsewhere
     tlb_.select(tlb_key());
+    if (stale_) [[unlikely]]
+        stale_->context_changed();
     privilege_changed();
 }
 
@@ -181,6 +186,8 @@ RunEnd Cpu::run(u64 budget, u64& used) {
         if (slice_used_ >= slice_budget_ || cut_)
             return finish(RunEnd::budget, used);
         code_.collect();
+        if (translator_)
+            translator_->between_blocks();
         const Faultable<Block*> fetched = cut_left_ ? cut_block() : fetch();
         if (!fetched.ok()) {
             ++slice_used_;
@@ -200,14 +207,22 @@ RunEnd Cpu::run(u64 budget, u64& used) {
             (void)execute(*block, most);
         } else {
             do {
-                const Outcome outcome = execute(*block, slice_budget_ - slice_used_);
-                block = known_block(block->followers[outcome == Outcome::branch]);
+                block = known_block(run_block(*block));
             } while (block && !attention_ && !cut_ && !cut_left_ && slice_used_ < slice_budget_);
         }
         code_.executing(nullptr);
         if (watch_hit_ || step_stop_) [[unlikely]]
             stop_for_debugger();
     }
+}
+
+/// Every instruction that was begun costs one nanosecond, but one that stops the machine.
+inline void Cpu::count_time(const Instruction* insn) {
+    const u64 before = static_cast<u64>(insn - block_first_);
+    slice_used_ += before + extra_ + 1;
+    retired += before + 1;
+    extra_ = 0;
+    block_first_ = current_ = nullptr;
 }
 
 /// Runs at most `count` instructions of the block. Leaves rip exact.
@@ -228,18 +243,23 @@ Outcome Cpu::execute(Block& block, u64 count) {
             break;
         current_ = ++insn;
     }
-    // Time: every instruction that was begun costs one nanosecond, but one that stops the machine.
-    const u64 before = static_cast<u64>(insn - block_first_);
-    slice_used_ += before + extra_ + 1;
-    retired += before + 1;
-    extra_ = 0;
-    block_first_ = current_ = nullptr;
     if (outcome == Outcome::branch) [[likely]]
-        return outcome;
+        count_time(insn);
+    else
+        end_block(block, insn, outcome, whole, here);
+    return outcome;
+}
+
+/// What follows a block's last instruction to be begun, `insn`, by how it ended. The block began at `here`; `whole` of it was to run.
+void Cpu::end_block(Block& block, const Instruction* insn, Outcome outcome, u64 whole, u64 here) {
+    const u64 before = static_cast<u64>(insn - block_first_);
+    count_time(insn);
+    if (outcome == Outcome::branch)
+        return;
     if (outcome == Outcome::exited) [[unlikely]] {
         --retired;
         attention_ = true;
-        return outcome;
+        return;
     }
     rip = here + insn->offset;
     const auto cut = [&](u64 done, unsigned offset) {
@@ -273,7 +293,16 @@ Outcome Cpu::execute(Block& block, u64 count) {
         --slice_used_;
         break;
     }
-    return outcome;
+}
+
+inline Block*& Cpu::run_block(Block& block) {
+    if (translator_ && cut_left_ == 0) {
+        if (block.code && slice_budget_ - slice_used_ >= block.instructions.size())
+            return translator_->run(*this, block);
+        if (!block.code && ++block.heat == TranslatorPort::hot)
+            translator_->translate(*this, block);
+    }
+    return block.followers[execute(block, slice_budget_ - slice_used_) == Outcome::branch];
 }
 
 /// One instruction with everything that single-stepping, shadows and breakpoints ask for around it.
@@ -485,11 +514,14 @@ void Cpu::state(Visitor& v) {
         v.refuse("a processor is in the middle of a block that lies nowhere");
     }
     v.begin("tlb");
-    tlb_.state(v);
+    if (stale_)
+        stale_->state(v);
+    else
+        tlb_.state(v);
     v.end();
     if (v.loading()) {
         // Not select(): the loaded TLB has its address space already, and remembers when it was last used.
-        if (tlb_.key() != tlb_key())
+        if (!stale_ && tlb_.key() != tlb_key())
             v.refuse("the TLB is that of another address space");
         privilege_changed();
         stop_ = {};

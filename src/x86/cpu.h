@@ -16,6 +16,7 @@
 #include "x86/second_level.h"
 #include "x86/state.h"
 #include "x86/tlb.h"
+#include "x86/translator_port.h"
 #include "x86/vmx_port.h"
 
 #include <cstring>
@@ -27,6 +28,8 @@ namespace vitrine {
 
 class CodeCache;
 class CpuidMemo;
+class Stale;
+class TableWatch;
 struct CpuModel;
 
 /// Why a linear address is used.
@@ -42,6 +45,7 @@ struct CpuWiring {
     const CpuModel& model; ///< the same for all processors of the machine
     unsigned cpu_count = 1;
     u64 seed = 0; ///< RDRAND and RDSEED
+    TableWatch* tables = nullptr; ///< not null: translations are kept as long as the architecture permits (x86/stale.h)
 };
 
 /// Why run() came back.
@@ -95,6 +99,8 @@ public:
     void stop_after_step(bool on) { step_stop_ = on; }
     /// Somebody else than the processor itself changed rip: what was fetched before is no longer meant.
     void redirected() { cut_left_ = 0; }
+    /// Hot blocks are run by it from now on.
+    void connect(TranslatorPort& translator) { translator_ = &translator; }
     /// True when an event would wake a halted processor now.
     bool wakes() const;
 
@@ -121,6 +127,8 @@ public:
     void charge(u64 nanoseconds) { extra_ += nanoseconds; run_end_ = current_ + 1; }
     void yield_after_this() { yield_ = true; interrupt_slice(); }
     u64 now() const { return clock_.now(); }
+    /// Instructions retired, those of the block under way included.
+    u64 retired_by_now() const { return retired + static_cast<u64>(current_ - block_first_); }
     u64 tsc() const { return now() + tsc_offset; }
 
     // ---- registers --------------------------------------------------------------------------------------------------
@@ -263,7 +271,11 @@ public:
     /// Memory by physical address: RAM or devices, the xAPIC page included.
     void read_physical(Physical p, void* to, unsigned size);
     void write_physical(Physical p, const void* from, unsigned size);
+    /// Accessed and dirty flags of an entry of the paging structures: a write that changes no translation.
+    void mark_entry(Physical p, u64 value, unsigned size);
     Tlb& tlb() { return tlb_; }
+    /// Null unless translations are kept as long as the architecture permits.
+    Stale* stale() { return stale_.get(); }
     /// MOV CR3, INVLPG and friends use these; they also select the tables anew.
     void flush_tlb(bool keep_global);
     void invalidate_page(Linear a);
@@ -324,6 +336,7 @@ public:
 
 private:
     friend Outcome next(Cpu& cpu, const Instruction& insn);
+    friend class TranslatedAccess;
 
     // Out of line, so that no handler has a local variable whose address is known elsewhere: it could not end in a jump then.
     template <class T> [[gnu::noinline]] Faultable<T> load_missed(Linear a) {
@@ -354,6 +367,7 @@ private:
     Linear wrapped(Linear a) const;
     Faultable<Linear> stack_address(u64 offset, unsigned size, Use use);
     friend class Walker;
+    friend class Stale;
 
     bool deliver_pending();
     bool boundary_exit();
@@ -377,6 +391,9 @@ private:
     Faultable<> deliver_once(const Event& event);
     RunEnd finish(RunEnd why, u64& used);
     Outcome execute(Block& block, u64 count);
+    void count_time(const Instruction* insn);
+    void end_block(Block& block, const Instruction* insn, Outcome outcome, u64 whole, u64 here);
+    Block*& run_block(Block& block); ///< by whichever engine; returns the guess for what follows
 
     unsigned index_, cpu_count_;
     Space& space_;
@@ -390,6 +407,7 @@ private:
     TlbTable* table_ = nullptr; ///< of the present space and privilege; or the one below while every access needs checks
     TlbTags* tags_ = nullptr;   ///< of table_
     std::unique_ptr<TlbTable> no_table_;
+    std::unique_ptr<Stale> stale_;
     bool alignment_checked_ = false; ///< CR0.AM, RFLAGS.AC, CPL 3
     bool stack_access_ = false;      ///< the access under way is a push or pop: #SS where others get #GP
     u64 segment_base_[segment_count]{}; ///< as effective-address computation wants them in the present mode
@@ -424,6 +442,9 @@ private:
     const Instruction* block_first_ = nullptr;
     const Instruction* current_ = nullptr;
     const Instruction* run_end_ = nullptr;
+
+    TranslatorPort* translator_ = nullptr;
+    TranslatedRun translated_;
 };
 
 /// The end of a handler that completed: goes on with the next instruction of the block. The compiler makes it a jump; where it does

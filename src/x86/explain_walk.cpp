@@ -111,6 +111,8 @@ private:
             why += "; PS = 1 where no page can be";
         if (large(last) && (e & low_mask(shift(last)) & ~0x1fffull))
             why += "; low address bits of a large page";
+        if (why.empty() && cpu_.second_level)
+            return "  the guest's walk ends here; EPT does not map what it leads to\n";
         return fmt::format("  the walk stops here: a reserved bit is set{}\n", why);
     }
 

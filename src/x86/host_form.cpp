@@ -8,10 +8,6 @@ namespace vitrine {
 
 namespace {
 
-/// Which scratch register stands for the general register in each field of the encoding.
-constexpr u8 scratch_reg = 8, scratch_rm = 9, scratch_vvvv = 11;
-constexpr u8 memory_base = 6; ///< RSI
-
 bool is_gpr(const ZydisDecodedOperand& o) {
     if (o.type != ZYDIS_OPERAND_TYPE_REGISTER)
         return false;
@@ -45,11 +41,12 @@ struct Fields {
     bool memory = false;
     bool w = false;
     bool general = false; ///< some operand is a general register or stands for one: W is ignored outside 64-bit mode
+    const HostPlaces& places;
 
-    Fields(const Decoded& d) {
+    Fields(const Decoded& d, const HostPlaces& p) : places(p) {
         memory = (d.info.attributes & ZYDIS_ATTRIB_HAS_MODRM) && d.info.raw.modrm.mod != 3;
         reg = d.info.raw.modrm.reg;
-        rm = memory ? memory_base : d.info.raw.modrm.rm;
+        rm = memory ? places.memory : d.info.raw.modrm.rm;
     }
 
     /// Puts scratch registers in place of general ones.
@@ -64,13 +61,13 @@ struct Fields {
                 continue;
             switch (o.encoding) {
             case ZYDIS_OPERAND_ENCODING_MODRM_REG:
-                reg = scratch_reg;
+                reg = places.reg;
                 break;
             case ZYDIS_OPERAND_ENCODING_MODRM_RM:
-                rm = scratch_rm;
+                rm = places.rm;
                 break;
             case ZYDIS_OPERAND_ENCODING_NDSNDD:
-                vvvv = scratch_vvvv;
+                vvvv = places.vvvv;
                 break;
             default:
                 return false;
@@ -79,7 +76,10 @@ struct Fields {
         return true;
     }
 
-    u8 modrm() const { return static_cast<u8>((memory ? 0 : 0xc0) | (reg & 7) << 3 | (rm & 7)); }
+    /// RBP and R13 as a base come with a displacement.
+    bool displaced() const { return memory && (rm & 7) == 5; }
+
+    u8 modrm() const { return static_cast<u8>((!memory ? 0xc0 : displaced() ? 0x40 : 0) | (reg & 7) << 3 | (rm & 7)); }
 };
 
 class Writer {
@@ -93,6 +93,8 @@ public:
         byte(d.info.opcode);
         if (d.info.attributes & ZYDIS_ATTRIB_HAS_MODRM)
             byte(f.modrm());
+        if (f.displaced())
+            byte(0);
         for (const auto& imm : d.info.raw.imm)
             for (unsigned n = 0; n < imm.size / 8u; ++n)
                 byte(d.bytes[imm.offset + n]);
@@ -102,8 +104,8 @@ private:
     HostForm& form_;
 };
 
-bool legacy(const Decoded& d, HostForm& out) {
-    Fields f(d);
+bool legacy(const Decoded& d, const HostPlaces& places, HostForm& out) {
+    Fields f(d, places);
     const bool mode64 = d.mode.bits == 64;
     const auto& rex = d.info.raw.rex;
     const bool has_rex = mode64 && (d.info.attributes & ZYDIS_ATTRIB_HAS_REX);
@@ -125,7 +127,7 @@ bool legacy(const Decoded& d, HostForm& out) {
         if (present && !x87)
             w.byte(wanted);
     }
-    const unsigned r = f.w << 3 | (f.reg >> 3 & 1) << 2 | (f.memory ? 0 : f.rm >> 3 & 1);
+    const unsigned r = f.w << 3 | (f.reg >> 3 & 1) << 2 | (f.rm >> 3 & 1);
     if (r)
         w.byte(0x40 | r);
     switch (d.info.opcode_map) {
@@ -156,8 +158,8 @@ void drop_is4_extension(const Decoded& d, HostForm& out) {
             out.bytes[out.size - 1] &= 0x7f;
 }
 
-bool vex(const Decoded& d, HostForm& out) {
-    Fields f(d);
+bool vex(const Decoded& d, const HostPlaces& places, HostForm& out) {
+    Fields f(d, places);
     const bool mode64 = d.mode.bits == 64;
     const auto& v = d.info.raw.vex;
     const u8* p = d.bytes + v.offset; // C5 RvvvvLpp, or C4 RXBmmmmm WvvvvLpp
@@ -179,7 +181,7 @@ bool vex(const Decoded& d, HostForm& out) {
         f.w = false;
     Writer w(out);
     w.byte(0xc4);
-    w.byte((f.reg & 8 ? 0 : 0x80) | 0x40 | (!f.memory && f.rm & 8 ? 0 : 0x20) | (three ? p[1] & 0x1f : 1));
+    w.byte((f.reg & 8 ? 0 : 0x80) | 0x40 | (f.rm & 8 ? 0 : 0x20) | (three ? p[1] & 0x1f : 1));
     w.byte(f.w << 7 | (unused_vvvv && f.vvvv == 0 ? 15 : ~f.vvvv & 15) << 3 | (last & 7));
     w.tail(d, f);
     if (!mode64)
@@ -187,8 +189,8 @@ bool vex(const Decoded& d, HostForm& out) {
     return true;
 }
 
-bool evex(const Decoded& d, HostForm& out) {
-    Fields f(d);
+bool evex(const Decoded& d, const HostPlaces& places, HostForm& out) {
+    Fields f(d, places);
     const bool mode64 = d.mode.bits == 64;
     const u8* p = d.bytes + d.info.raw.evex.offset; // 62 RXBR'0mmm Wvvvv1pp zL'LbV'aaa
     f.vvvv = static_cast<u8>((~p[2] >> 3 & 15) | (p[3] & 8 ? 0 : 16));
@@ -206,7 +208,7 @@ bool evex(const Decoded& d, HostForm& out) {
         f.w = false;
     Writer w(out);
     w.byte(0x62);
-    const unsigned rm = f.memory ? 0 : f.rm;
+    const unsigned rm = f.rm;
     w.byte((f.reg & 8 ? 0 : 0x80) | (rm & 16 ? 0 : 0x40) | (rm & 8 ? 0 : 0x20) | (f.reg & 16 ? 0 : 0x10) | (p[1] & 15));
     w.byte(f.w << 7 | (~f.vvvv & 15) << 3 | (p[2] & 7));
     w.byte((p[3] & 0xf7) | (f.vvvv & 16 ? 0 : 8));
@@ -218,18 +220,18 @@ bool evex(const Decoded& d, HostForm& out) {
 
 } // namespace
 
-std::optional<HostForm> host_form(const Decoded& d) {
+std::optional<HostForm> host_form(const Decoded& d, const HostPlaces& places) {
     HostForm out{};
     bool done = false;
     switch (d.info.encoding) {
     case ZYDIS_INSTRUCTION_ENCODING_LEGACY:
-        done = legacy(d, out);
+        done = legacy(d, places, out);
         break;
     case ZYDIS_INSTRUCTION_ENCODING_VEX:
-        done = vex(d, out);
+        done = vex(d, places, out);
         break;
     case ZYDIS_INSTRUCTION_ENCODING_EVEX:
-        done = evex(d, out);
+        done = evex(d, places, out);
         break;
     default:
         break;

@@ -107,6 +107,8 @@ struct Block {
     std::vector<Instruction> instructions;
     Block* followers[2]{this, this}; ///< guesses: what followed last time, behind a branch that was taken [1] or not [0]
     Physical start{};
+    const void* code = nullptr; ///< where the translator's code for it begins
+    u32 heat = 0;               ///< how often it was interpreted, as far as the translator cares
 
     bool straddles() const { return second_page.value != ~0ull; }
 

@@ -2,6 +2,8 @@
 // From linear to physical addresses: the walk of the paging structures (SDM volume 3, Paging), and the TLB in front of it.
 #include "x86/cpu.h"
 #include "x86/model.h"
+#include "x86/page_rights.h"
+#include "x86/stale.h"
 
 namespace vitrine {
 
@@ -14,17 +16,6 @@ constexpr u64 p = bit(0), w = bit(1), u = bit(2), a = bit(5), d = bit(6), ps = b
 constexpr u64 page_offset_mask(unsigned shift) { return low_mask(shift); }
 
 bool is_canonical(u64 a, bool la57) { return sign_extend(a, la57 ? 57 : 48) == a; }
-
-/// The bits of a walk that all levels share.
-struct Rights {
-    bool user = true, writable = true, no_execute = false;
-
-    void add(u64 entry, bool nxe) {
-        user &= (entry & pte::u) != 0;
-        writable &= (entry & pte::w) != 0;
-        no_execute |= nxe && (entry & pte::nx);
-    }
-};
 
 } // namespace
 
@@ -91,7 +82,7 @@ private:
     }
 
     Faultable<Translation> tables(unsigned levels, u64 table) {
-        Rights rights;
+        PageRights rights;
         for (unsigned level = levels;; --level) {
             const unsigned shift = 12 + 9 * (level - 1);
             const u64 e = TRY(entry(table + ((a_.value >> shift) & 0x1ff) * 8, 8));
@@ -122,7 +113,7 @@ private:
     }
 
     Faultable<Translation> legacy() {
-        Rights rights;
+        PageRights rights;
         const u64 pde = TRY(entry((cpu_.cr3 & 0xffff'f000) + (a_.value >> 22 & 0x3ff) * 4, 4));
         if (!(pde & pte::p))
             return fault(0);
@@ -141,40 +132,14 @@ private:
         return leaf(e, e & 0xffff'f000, 12, rights);
     }
 
-    Faultable<Translation> leaf(u64 e, u64 page, unsigned shift, Rights rights) {
-        const bool user = privilege_ == Privilege::user;
-        const bool wp = cpu_.cr0 & cr0::wp;
+    Faultable<Translation> leaf(u64 e, u64 page, unsigned shift, PageRights rights) {
         user_page_ = rights.user;
-        bool readable, writable, executable = !rights.no_execute;
-        u32 key_fault = 0;
-        if (user) {
-            readable = rights.user;
-            writable = rights.user && rights.writable;
-            executable &= rights.user;
-        } else {
-            readable = true;
-            writable = rights.writable || !wp;
-            if (rights.user) {
-                if (cpu_.cr4 & cr4::smep)
-                    executable = false;
-                if ((cpu_.cr4 & cr4::smap) && privilege_ != Privilege::supervisor_ac)
-                    readable = writable = false;
-            }
+        rights.key = static_cast<u8>(bits(e, 62, 59));
+        const Allowed may = allowed(cpu_, rights, privilege_);
+        if (!may(use_) && !record) {
+            const bool key = use_ == Use::write ? may.key_denies_write : use_ == Use::read && may.key_denies_read;
+            return fault(pfec::p | (key ? pfec::pk : 0));
         }
-        if ((cpu_.cr4 & (rights.user ? cr4::pke : cr4::pks)) && cpu_.long_mode()) {
-            const unsigned key = static_cast<unsigned>(bits(e, 62, 59));
-            const u32 key_rights = rights.user ? cpu_.pkru : cpu_.msr.pkrs;
-            const bool ad = (key_rights >> (2 * key)) & 1, wd = (key_rights >> (2 * key + 1)) & 1;
-            const bool denies_write = ad || (wd && (user || wp));
-            readable &= !ad;
-            writable &= !denies_write;
-            // The flag tells what the key says, whether the tables would have allowed the access or not.
-            if (use_ != Use::fetch && (use_ == Use::write ? denies_write : ad))
-                key_fault = pfec::pk;
-        }
-        const bool allowed = use_ == Use::fetch ? executable : use_ == Use::write ? writable : readable;
-        if (!allowed && !record)
-            return fault(pfec::p | key_fault);
         const bool write = use_ == Use::write;
         const u64 offset_mask = page_offset_mask(shift);
         Translation t;
@@ -183,8 +148,8 @@ private:
         if (!record)
             TRY(mark(write));
         const bool dirty = (e & pte::d) || write;
-        t.page = physical | (readable ? Translation::readable : 0) | (writable ? Translation::writable : 0) |
-                 (executable ? Translation::executable : 0) | (dirty ? Translation::dirty : 0) |
+        t.page = physical | (may.readable ? Translation::readable : 0) | (may.writable ? Translation::writable : 0) |
+                 (may.executable ? Translation::executable : 0) | (dirty ? Translation::dirty : 0) |
                  ((e & pte::g) && (cpu_.cr4 & cr4::pge) ? Translation::global : 0) |
                  u64{shift == 30 ? 2u : shift > 12 ? 1u : 0u} << Translation::size_shift;
         return finish(t, shift);
@@ -200,8 +165,7 @@ private:
             if (cpu_.second_level)
                 (void)TRY(cpu_.second_level->translate(cpu_, GuestPhysical{guest_[i]},
                                                        {.read = true, .write = true, .page_walk = true, .linear = a_.value}));
-            const u64 value = values_[i] | wanted;
-            cpu_.write_physical(used_[i], &value, width_);
+            cpu_.mark_entry(used_[i], values_[i] | wanted, width_);
         }
         return {};
     }
@@ -305,6 +269,8 @@ void Cpu::set_tags(Translation& t, TlbTable& table) {
 }
 
 Faultable<Physical> Cpu::translate(Linear a, Use use, Privilege p) {
+    if (stale_) [[unlikely]]
+        return stale_->translate(a, use, p);
     TlbTable& table = *tlb_.table(p);
     Translation* const t = TRY(walk(a, use, p, table));
     set_tags(*t, table);

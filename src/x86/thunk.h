@@ -36,9 +36,15 @@ struct ThunkKind {
     bool wide = false;     ///< a VEX or EVEX destination is written back up to bit 511
 };
 
+/// Which host registers stand for general registers in the fields of the encoding, and for the memory operand's address.
+struct HostPlaces {
+    u8 reg = 8, rm = 9, vvvv = 11;
+    u8 memory = 6; ///< RSI
+};
+
 /// Rewrites for the host: memory operand [RSI], general registers moved to scratch ones, extensions of other modes dropped.
 /// Nothing when the instruction is of a kind that cannot be rewritten.
-std::optional<HostForm> host_form(const Decoded& decoded);
+std::optional<HostForm> host_form(const Decoded& decoded, const HostPlaces& places = {});
 
 /// Host code of all processors of a machine: mapped twice (to write, to run), bounded, one thunk for each distinct instruction.
 class ThunkMemory {

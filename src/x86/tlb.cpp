@@ -2,6 +2,8 @@
 // The TLBs: fill, flush and invalidation.
 #include "x86/tlb.h"
 
+#include "x86/stale_cache.h"
+
 #include <algorithm>
 
 namespace vitrine {
@@ -148,9 +150,22 @@ void Tlb::flush(TlbSpace& space, bool keep_global) {
 void Tlb::flush_all(bool keep_global) {
     for (TlbSpace& s : spaces_)
         flush(s, keep_global);
+    if (keeper_) [[unlikely]]
+        keeper_->flush_all();
 }
 
+void Tlb::empty_tables() {
+    for (TlbSpace& s : spaces_)
+        flush(s, false);
+}
+
+void Tlb::flush_keeper(const std::function<bool(const TlbKey&)>& which, bool keep_global) { keeper_->flush(which, keep_global); }
+
+void Tlb::flush_keeper_roots(const std::function<bool(u64)>& which) { keeper_->flush_guest_physical(which); }
+
 void Tlb::invalidate(u64 linear) {
+    if (keeper_) [[unlikely]]
+        keeper_->invalidate(linear, present_->key);
     for (TlbSpace& s : spaces_) {
         if (s.key.vpid != present_->key.vpid)
             continue;
@@ -161,6 +176,8 @@ void Tlb::invalidate(u64 linear) {
 }
 
 void Tlb::invalidate(u64 linear, u16 vpid) {
+    if (keeper_) [[unlikely]]
+        keeper_->invalidate(linear, vpid);
     for (TlbSpace& s : spaces_)
         if (s.key.vpid == vpid)
             for (auto& t : s.tables)

@@ -8,6 +8,7 @@
 #include "words/integers.h"
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -18,6 +19,8 @@ struct TlbTags {
     u64 read, write, exec;
     u64 addend; ///< host address minus linear address
 };
+
+class StaleCache;
 
 /// One cached translation: machine state.
 struct Translation {
@@ -123,6 +126,14 @@ public:
         for (TlbSpace& s : spaces_)
             if (which(s.key))
                 flush(s, keep_global);
+        if (keeper_) [[unlikely]]
+            flush_keeper(which, keep_global);
+    }
+    /// INVEPT: guest-physical mappings too. Without a keeper they are kept in combined ones alone.
+    template <class Which> void flush_roots(Which which) {
+        flush_if([&](const TlbKey& k) { return k.root != 0 && which(k.root); }, false);
+        if (keeper_) [[unlikely]]
+            flush_keeper_roots(which);
     }
     /// INVLPG: in spaces of the present PCID and VPID everything for the address, in those of other PCIDs global entries.
     void invalidate(u64 linear);
@@ -131,14 +142,22 @@ public:
     void drop_tags();
     void drop_tags(Physical page, bool write_only);
 
+    /// Whoever keeps translations beyond the tables, which are then no more than its front: every invalidation is told.
+    void set_keeper(StaleCache* keeper) { keeper_ = keeper; }
+    /// Empties the tables and leaves the keeper alone.
+    void empty_tables();
+
     void state(Visitor& v);
 
 private:
     static void flush(TlbSpace& space, bool keep_global);
+    void flush_keeper(const std::function<bool(const TlbKey&)>& which, bool keep_global);
+    void flush_keeper_roots(const std::function<bool(u64)>& which);
 
     std::array<TlbSpace, spaces> spaces_;
     TlbSpace* present_;
     u64 uses_ = 0;
+    StaleCache* keeper_ = nullptr;
 };
 
 } // namespace vitrine

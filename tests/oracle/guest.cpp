@@ -13,7 +13,12 @@ constexpr u64 present = 1, writable = 2, user = 4, accessed_dirty = 0x60, no_exe
 
 } // namespace
 
-Guest::Guest() : owner_(std::make_unique<BareMachine>("max")), machine_(*owner_) {
+Guest::Guest(bool translated) : owner_(std::make_unique<BareMachine>("max")), machine_(*owner_) {
+    if (translated) {
+        translator_ = std::make_unique<jit::Translator>(16 << 20);
+        machine_.code.connect(translator_.get());
+        machine_.cpu.connect(*translator_);
+    }
     BareMachine& m = machine_;
     // PML4, PDPT, page directory; a page table each for data and code.
     const u64 pml4 = tables, pdpt = tables + 0x1000, pd = tables + 0x2000, data_table = tables + 0x3000, code_table = tables + 0x4000;
@@ -100,24 +105,73 @@ void Guest::take_registers(Registers& g) {
     g.fop = cpu.fpu.fop;
 }
 
+void Guest::put_code(u64 address, std::span<const u8> bytes, bool jump_behind) {
+    std::array<u8, 512> code;
+    code.fill(0xcc);
+    const u64 from = address - code_page;
+    if (jump_behind) { // JMP to itself, behind the bytes
+        code[from + bytes.size()] = 0xeb;
+        code[from + bytes.size() + 1] = 0xfe;
+    }
+    std::memcpy(code.data() + from, bytes.data(), bytes.size());
+    machine_.put(code_at, code);
+}
+
+/// The block at rip, translated.
+Block* Guest::translate() {
+    Cpu& cpu = machine_.cpu;
+    const Physical start{code_at + (cpu.rip - code_page)};
+    const u8* host = at(start.value);
+    Block* block = cpu.code().find(host, cpu.code_mode().key());
+    bool needs_tail = false;
+    if (!block)
+        block = cpu.code().build(start, cpu.code_mode(), host, static_cast<unsigned>(page_size - start.page_offset()), nullptr, {}, needs_tail);
+    translator_->between_blocks();
+    if (block && !block->code)
+        translator_->translate(cpu, *block);
+    return block;
+}
+
 bool Guest::run(const Case& c, Side& out, std::string& why) {
     Cpu& cpu = machine_.cpu;
     std::memcpy(at(data_at), c.memory.data(), memory_size);
-    std::array<u8, 64> code;
-    code.fill(0xcc);
-    std::memcpy(code.data() + (c.address - code_page), c.bytes.data(), c.length);
-    machine_.put(code_at, code);
+    const bool translated = translator_ && c.bits == 64;
+    put_code(c.address, std::span(c.bytes).first(c.length), translated);
     put_registers(c);
     happened_ = false;
+    u64 count = 1;
+    if (translated && !(c.registers.rflags & rflags::tf))
+        if (const Block* block = translate(); block && block->code)
+            count = block->instructions.size(); // with the jump to itself behind it, unless it ends its block
     const bool repeats = c.info.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE);
     for (unsigned n = 0;; ++n) {
-        if (machine_.run(1) == RunEnd::stopped) {
+        if (machine_.run(count) == RunEnd::stopped) {
             why = cpu.stop_reason().text;
             return false;
         }
         if (happened_ || !repeats || cpu.rip != c.registers.rip || n == 1000)
             break;
     }
+    take(out);
+    return true;
+}
+
+bool Guest::run_block(const Case& begin, std::span<const u8> bytes, u64 count, Side& out, std::string& why) {
+    std::memcpy(at(data_at), begin.memory.data(), memory_size);
+    put_code(begin.address, bytes, true);
+    put_registers(begin);
+    happened_ = false;
+    if (translator_)
+        (void)translate();
+    if (machine_.run(count) == RunEnd::stopped) {
+        why = machine_.cpu.stop_reason().text;
+        return false;
+    }
+    take(out);
+    return true;
+}
+
+void Guest::take(Side& out) {
     take_registers(out.registers);
     out.ending = {};
     if (happened_) {
@@ -129,7 +183,6 @@ bool Guest::run(const Case& c, Side& out, std::string& why) {
             out.registers.rip += event_.instruction_length;
     }
     std::memcpy(out.memory.data(), at(data_at), memory_size);
-    return true;
 }
 
 } // namespace vitrine::oracle

@@ -85,6 +85,11 @@ bool Host::is_intel() {
     return b == signature_INTEL_ebx;
 }
 
+bool Host::has_memory(u64 address) {
+    unsigned char resident;
+    return mincore(reinterpret_cast<void*>(align_down(address, 4096)), 1, &resident) == 0;
+}
+
 /// In a child, which an undefined opcode may end.
 bool Host::has_direct_bases() {
     const pid_t child = fork();

@@ -21,6 +21,9 @@ public:
 
     static bool is_intel();
 
+    /// Something of this process lies at the address: an access that faults in the guest would not fault here.
+    static bool has_memory(u64 address);
+
     bool intel() const { return intel_; }
 
     /// The system lets programs use RDFSBASE and its kin.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The host oracle: random instructions over every opcode that the decoder knows and the host can run, executed by the host's
 // processor and by the interpreter, and compared.
+#include "blocks.h"
 #include "listing.h"
 #include "pool.h"
 #include "self_test.h"
@@ -21,9 +22,9 @@ namespace {
 struct Options {
     u64 count = 1'000'000, seed = 1, first = 0;
     unsigned jobs = std::max(1u, std::thread::hardware_concurrency());
-    std::string only, save;
+    std::string only, save, engine = "interp";
     u64 shown = 20;
-    bool coverage = false, lists = false, thorough = false, self_test = false;
+    bool blocks = false, coverage = false, lists = false, thorough = false, self_test = false;
 };
 
 const char* name(unsigned mnemonic) { return ZydisMnemonicGetString(static_cast<ZydisMnemonic>(mnemonic)); }
@@ -44,7 +45,7 @@ void report(const Case& c, const std::vector<std::string>& lines, const Options&
 }
 
 int work(const Options& options, const Repertoire& repertoire, Progress& p) {
-    Trial trial(p);
+    Trial trial(p, options.engine == "jit");
     auto c = std::make_unique<Case>();
     for (; p.next < options.first + options.count; p.next += options.jobs, ++p.done) {
         if (!repertoire.make(*c, options.seed, p.next, p)) {
@@ -67,6 +68,8 @@ void parse(int argc, char** argv, Options& o) {
     app.add_option("--only", o.only, "one mnemonic (changes what a case number means)");
     app.add_option("--save", o.save, "directory for a .asm of each failing case (default: the first is printed)");
     app.add_option("--show", o.shown, "failing cases to print, per worker");
+    app.add_option("--engine", o.engine, "what is compared with the host: interp or jit")->check(CLI::IsMember({"interp", "jit"}));
+    app.add_flag("--blocks", o.blocks, "no host: runs of instructions in both engines, compared with each other");
     app.add_flag("--coverage", o.coverage, "how often each mnemonic ran");
     app.add_flag("--lists", o.lists, "print what is not compared, with reasons");
     app.add_flag("--thorough", o.thorough, "fail unless every mnemonic, nearly every form and every row of the lists came up");
@@ -173,7 +176,10 @@ int main(int argc, char** argv) {
         fmt::print("self-test: {}\n", good ? "every deliberate error was noticed" : "failed");
         return good ? 0 : 1;
     }
-    Pool pool(options.jobs, options.first, [&](Progress& p) { return work(options, repertoire, p); });
+    Pool pool(options.jobs, options.first, [&](Progress& p) {
+        return options.blocks ? compare_blocks(repertoire, options.seed, options.first + options.count, options.jobs, p)
+                              : work(options, repertoire, p);
+    });
     const auto begin = std::chrono::steady_clock::now();
     u64 lost = 0;
     pool.run([&](u64 index, const std::string& how) {
@@ -184,6 +190,8 @@ int main(int argc, char** argv) {
         fmt::print("FAIL seed {} case {}: {}: {} [{}]\n", options.seed, index, how, made ? c->text() : "(no case)", made ? c->hex() : "");
     });
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    if (options.blocks)
+        return blocks_summary(pool.progress(), lost, seconds) && !pool.gave_up() ? 0 : 1;
     bool good = summary(pool, options, lost, seconds);
     if (options.thorough)
         good &= everywhere(pool, repertoire, model, Host::is_intel(), options.count);

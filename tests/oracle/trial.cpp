@@ -10,6 +10,16 @@
 
 namespace vitrine::oracle {
 
+namespace {
+
+/// Of everything that a case owns.
+bool outside(u64 linear) {
+    const auto in = [linear](u64 from, u64 size) { return linear - from < size; };
+    return !in(data_page, data_size) && !in(read_only_page, 4096) && !in(code_page, 4096);
+}
+
+} // namespace
+
 Repertoire::Repertoire(const CpuModel& model, std::string_view only) : model_(model) {
     u32 first = 0;
     for (const u8 bits : {64, 32, 16}) {
@@ -112,8 +122,13 @@ std::vector<std::string> Trial::run(const Case& c, const Case* for_guest) {
     if (!guest_->run(for_guest ? *for_guest : c, *here_, why)) {
         ++counts.unimplemented;
         ++counts.failed;
-        guest_ = std::make_unique<Guest>();
+        guest_ = std::make_unique<Guest>(translated_engine_);
         return {why};
+    }
+    // A wild address that is one of this process's own: mostly AddressSanitizer's, which takes 16 TiB for itself.
+    if (const Ending& e = here_->ending; e.fault && e.vector == 14 && outside(e.cr2) && Host::has_memory(e.cr2)) {
+        ++counts.skipped;
+        return {};
     }
     run_host(c, *on_host_);
     std::vector<std::string> lines = compare(c, *on_host_, *here_);

@@ -71,7 +71,8 @@ private:
 
 class Trial {
 public:
-    explicit Trial(Progress& p) : progress_(p), guest_(std::make_unique<Guest>()) {}
+    explicit Trial(Progress& p, bool translated = false)
+        : progress_(p), translated_engine_(translated), guest_(std::make_unique<Guest>(translated)) {}
 
     const CpuModel& model() const { return guest_->model(); }
 
@@ -84,6 +85,7 @@ private:
     void settle_host(const Case& c);
 
     Progress& progress_;
+    bool translated_engine_;
     Host host_;
     std::unique_ptr<Guest> guest_;
     std::unique_ptr<Case> translated_ = std::make_unique<Case>();

@@ -3,6 +3,7 @@
 #include "x86/model.h"
 #include "x86/msr.h"
 #include "x86/ops/system.h"
+#include "x86/stale.h"
 
 #include <bit>
 
@@ -216,7 +217,9 @@ Outcome invpcid(Cpu& cpu, const Instruction& i) {
         (type == 0 && !canonical_base(cpu, descriptor[1])))
         return cpu.gp();
     const TlbKey present = cpu.tlb().key();
-    if (type == 0 && pcid == present.pcid) {
+    if (type == 0 && cpu.stale()) {
+        cpu.stale()->invalidate(Linear{descriptor[1]}, pcid);
+    } else if (type == 0 && pcid == present.pcid) {
         // Global translations may stay; that INVLPG drops them too is allowed.
         cpu.invalidate_page(Linear{descriptor[1]});
     } else {

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// The report of VM exits and failing VM entries.
+#include "app/vmx_report.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace vitrine::app {
+
+namespace {
+
+constexpr std::size_t most_places = 10; ///< guest rips that are shown
+
+std::string hexadecimal(u64 value) { return fmt::format("{:#x}", value); }
+
+} // namespace
+
+VmxReport vmx_report(machine::Machine& m) {
+    using By = vtx::ExitStatistics::By;
+    VmxReport report;
+    for (unsigned n = 0; n < m.cpus(); ++n) {
+        const vtx::Unit* unit = m.vmx(n);
+        if (!unit)
+            break;
+        for (const auto& vm : unit->statistics().rows(By::vmcs)) {
+            VirtualProcessor& p = report.virtual_processors.emplace_back();
+            p.cpu = n;
+            p.vmcs = vm.key.vmcs;
+            p.exits = vm.sum.exits;
+            p.reasons = unit->statistics().rows(By::reason, p.vmcs);
+            p.places = unit->statistics().rows(By::rip, p.vmcs);
+            p.places.resize(std::min(p.places.size(), most_places));
+        }
+        report.failed_entries.insert(report.failed_entries.end(), unit->failed_entries().begin(), unit->failed_entries().end());
+    }
+    return report;
+}
+
+std::string vmx_text(const VmxReport& report) {
+    std::string text;
+    for (const VirtualProcessor& p : report.virtual_processors) {
+        text += fmt::format("VM exits            {} (CPU{}, VMCS {:x}); cost: the VMM's instructions until the next VM entry\n", p.exits, p.cpu, p.vmcs);
+        const auto line = [&](const vtx::ExitStatistics::Row& r, bool place) {
+            text += fmt::format("  {:>10} {:>5.1f}%  mean {:>8}  highest {:>9}  {}{}\n", r.sum.exits,
+                                100.0 * static_cast<double>(r.sum.exits) / static_cast<double>(p.exits), r.sum.instructions / r.sum.exits, r.sum.highest,
+                                vtx::find_exit(r.key.reason)->name, place ? fmt::format(" at {:x}", r.key.rip) : "");
+        };
+        for (const auto& r : p.reasons)
+            line(r, false);
+        text += "  most often at\n";
+        for (const auto& r : p.places)
+            line(r, true);
+    }
+    if (!report.failed_entries.empty())
+        text += fmt::format("failed VM entries   {}\n", report.failed_entries.size());
+    return text;
+}
+
+void add_vmx(nlohmann::ordered_json& json, const VmxReport& report) {
+    for (const VirtualProcessor& p : report.virtual_processors) {
+        nlohmann::ordered_json one{{"cpu", p.cpu}, {"vmcs", hexadecimal(p.vmcs)}, {"exits", p.exits}};
+        const auto rows = [&](const char* name, const std::vector<vtx::ExitStatistics::Row>& from, bool place) {
+            for (const auto& r : from) {
+                nlohmann::ordered_json row{{"reason", vtx::find_exit(r.key.reason)->id}, {"exits", r.sum.exits}, {"instructions", r.sum.instructions}, {"highest", r.sum.highest}};
+                if (place)
+                    row["rip"] = hexadecimal(r.key.rip);
+                one[name].push_back(std::move(row));
+            }
+        };
+        rows("reasons", p.reasons, false);
+        rows("places", p.places, true);
+        json["virtual_processors"].push_back(std::move(one));
+    }
+    for (const vtx::EntryReport& e : report.failed_entries) {
+        nlohmann::ordered_json one{{"outcome", e.outcome}, {"cpu", e.cpu}, {"vmcs", hexadecimal(e.vmcs)}, {"rip", hexadecimal(e.rip)}, {"virtual_nanoseconds", e.time}};
+        for (const vtx::RuleReport& r : e.rules) {
+            nlohmann::ordered_json rule{{"rule", r.rule->id}, {"sentence", r.rule->sentence}, {"section", r.rule->section->title}};
+            for (const vtx::FieldReport& f : r.fields) {
+                nlohmann::ordered_json field{{"name", vtx::row(f.field).name}, {"value", hexadecimal(f.value)}};
+                if (f.written) {
+                    field["last_written_at_rip"] = hexadecimal(f.writer_rip);
+                    field["entries_ago"] = f.entries_ago;
+                }
+                rule["fields"].push_back(std::move(field));
+            }
+            one["broken"].push_back(std::move(rule));
+        }
+        json["failed_vm_entries"].push_back(std::move(one));
+    }
+}
+
+} // namespace vitrine::app

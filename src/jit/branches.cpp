@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// JMP, Jcc, CALL and RET. Direct ones are joined to their followers later; indirect ones look theirs up, and where that fails their
+// handler runs and the processor finds the next block.
+#include "jit/forms.h"
+
+namespace vitrine::jit {
+
+namespace {
+
+bool near(Source& s) { return s.info.meta.branch_type != ZYDIS_BRANCH_TYPE_FAR && !s.insn->checked; }
+
+/// Targets are told from the start of the page: the binder has added the instruction's place in the block to the displacement.
+i64 target(Emitter& e, const Source& s) {
+    return e.offset_on_page(s) - s.insn->offset + static_cast<i64>(s.insn->immediate);
+}
+
+bool near_target(Source& s) {
+    const i64 displacement = static_cast<i64>(s.insn->immediate);
+    return near(s) && displacement > -(i64{1} << 31) + 8192 && displacement < (i64{1} << 31) - 8192;
+}
+
+bool accepts_jump(Source& s) {
+    if (s.is_immediate(0))
+        return near_target(s);
+    return near(s) && general(s) && s.size(0) == 8;
+}
+
+/// The target of an indirect branch into `address`. Whatever goes wrong later is the handler's too.
+void indirect_target(Emitter& e, const Source& s) {
+    if (s.is_memory(0)) {
+        e.a.mov(address, e.memory(s, 8, false));
+        return;
+    }
+    e.clobber_flags();
+    const host::Gp from = e.read(s.reg(0), 8, address);
+    if (from.id() != address.id())
+        e.a.mov(address, from);
+}
+
+/// To the code that look_up_target() found.
+void go(Emitter& e) {
+    e.a.mov(t1, e.run_field(offsetof(TranslatedRun, kept)));
+    e.a.mov(e.run_field(offsetof(TranslatedRun, page)), t1);
+    e.a.jmp(t2);
+}
+
+void jump(Emitter& e, const Source& s) {
+    if (s.is_immediate(0)) {
+        e.clobber_flags();
+        e.direct_edge(1, target(e, s));
+        return;
+    }
+    indirect_target(e, s);
+    e.look_up_target();
+    go(e);
+}
+
+bool accepts_jump_if(Source& s) {
+    s.reads = all_flags;
+    return near_target(s);
+}
+
+void jump_if_flag(Emitter& e, const Source& s) {
+    e.save_flags(); // the host's stay
+    e.need_flags(flags_of_condition(s.insn->condition));
+    e.direct_edge(1, target(e, s), s.insn->condition);
+    e.direct_edge(0, e.offset_on_page(s) + s.insn->length);
+}
+
+void push_return_address(Emitter& e, const Source& s) {
+    e.a.lea(address, host::ptr(host::gpq(pinned[rsp]), -8));
+    e.probe(8, true);
+    e.code_address(t1, e.offset_on_page(s) + s.insn->length);
+    e.a.mov(host::qword_ptr(address), t1);
+    e.a.lea(host::gpq(pinned[rsp]), host::ptr(host::gpq(pinned[rsp]), -8));
+}
+
+void call(Emitter& e, const Source& s) {
+    if (!s.is_immediate(0)) {
+        indirect_target(e, s);
+        e.look_up_target();
+        e.a.mov(e.run_field(offsetof(TranslatedRun, kept) + 8), t2);
+        push_return_address(e, s);
+        e.a.mov(t2, e.run_field(offsetof(TranslatedRun, kept) + 8));
+        go(e);
+        return;
+    }
+    e.clobber_flags();
+    const i64 to = target(e, s);
+    if (!e.same_page(to)) {
+        // Nothing may be pushed before the target is known to be an address at all.
+        e.code_address(address, to);
+        e.check_executable();
+    }
+    push_return_address(e, s);
+    e.direct_edge(1, to);
+}
+
+void ret(Emitter& e, const Source& s) {
+    e.clobber_flags();
+    e.a.mov(address, host::gpq(pinned[rsp]));
+    e.probe(8, false);
+    e.a.mov(address, host::qword_ptr(address));
+    e.look_up_target();
+    e.a.lea(host::gpq(pinned[rsp]), host::ptr(host::gpq(pinned[rsp]), static_cast<i32>(8 + (s.insn->immediate & 0xffff))));
+    go(e);
+}
+
+bool accepts_ret(Source& s) { return near(s) && s.info.operand_width == 64; }
+
+} // namespace
+
+std::span<const Operation> branch_operations() {
+    static constexpr Operation rows[] = {
+        {ZYDIS_MNEMONIC_JMP, accepts_jump, jump},
+        {ZYDIS_MNEMONIC_CALL, accepts_jump, call},
+        {ZYDIS_MNEMONIC_RET, accepts_ret, ret},
+#define VITRINE_JUMP(c) {ZYDIS_MNEMONIC_J##c, accepts_jump_if, jump_if_flag},
+        VITRINE_JUMP(O) VITRINE_JUMP(NO) VITRINE_JUMP(B) VITRINE_JUMP(NB) VITRINE_JUMP(Z) VITRINE_JUMP(NZ) VITRINE_JUMP(BE)
+        VITRINE_JUMP(NBE) VITRINE_JUMP(S) VITRINE_JUMP(NS) VITRINE_JUMP(P) VITRINE_JUMP(NP) VITRINE_JUMP(L) VITRINE_JUMP(NL)
+        VITRINE_JUMP(LE) VITRINE_JUMP(NLE)
+#undef VITRINE_JUMP
+    };
+    return rows;
+}
+
+} // namespace vitrine::jit

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: Apache-2.0
+// The frame of a translated block: its head, its instructions one after the other, its edges, and the cold code behind them.
+#include "jit/emitter.h"
+
+#include "jit/forms.h"
+#include "x86/decoder.h"
+#include "x86/model.h"
+#include "x86/tlb.h"
+
+namespace vitrine::jit {
+
+namespace {
+
+constexpr i32 tag_read = offsetof(TlbTags, read), tag_write = offsetof(TlbTags, write), tag_exec = offsetof(TlbTags, exec),
+              tag_addend = offsetof(TlbTags, addend);
+static_assert(sizeof(TlbTags) == 32 && TlbTable::entries == 2048); // the shifts and masks below
+
+bool fits(i64 value) { return value == static_cast<i32>(value); }
+
+} // namespace
+
+// ---- registers ------------------------------------------------------------------------------------------------------
+
+host::Gp Emitter::read(u16 offset, unsigned size, const host::Gp& scratch) {
+    const u8 home = pinned[offset / 8];
+    if (home == no_host) {
+        if (size == 1)
+            a.movzx(host::gpd(scratch.id()), host::byte_ptr(state, at_gpr(offset)));
+        else if (size == 2)
+            a.movzx(host::gpd(scratch.id()), host::word_ptr(state, at_gpr(offset)));
+        else
+            a.mov(sized(scratch, size), host::ptr(state, at_gpr(offset), size));
+        return sized(scratch, size);
+    }
+    if (offset % 8 == 0)
+        return gp(home, size);
+    a.rorx(host::gpd(scratch.id()), host::gpd(home), 8); // AH and its kin
+    return sized(scratch, 1);
+}
+
+void Emitter::write(u16 offset, unsigned size, const host::Gp& value) {
+    const u8 home = pinned[offset / 8];
+    if (home == no_host) {
+        if (size == 4) {
+            // All 64 bits at once, so that a later load finds them in one store.
+            const bool cleared = value.id() == t1.id() || value.id() == t2.id();
+            const host::Gp& from = cleared ? value : value.id() == address.id() ? address : t1;
+            if (!cleared)
+                a.mov(sized(from, 4), sized(value, 4));
+            a.mov(host::qword_ptr(state, at_gpr(offset)), host::gpq(from.id()));
+        } else
+            a.mov(host::ptr(state, at_gpr(offset), size), sized(value, size));
+        return;
+    }
+    if (offset % 8 == 0) {
+        if (value.id() != home || size == 4) // a move to itself clears the upper half
+            a.mov(gp(home, size), sized(value, size));
+        return;
+    }
+    host::Gp from = value;
+    if (value.id() == home) { // AH := AL
+        from = t1;
+        a.mov(host::gpd(t1.id()), host::gpd(home));
+    }
+    a.rorx(host::gpq(home), host::gpq(home), 8);
+    a.mov(gp(home, 1), sized(from, 1));
+    a.rorx(host::gpq(home), host::gpq(home), 56);
+}
+
+host::Gp Emitter::change(u16 offset, unsigned size, const host::Gp& scratch) { return read(offset, size, scratch); }
+
+void Emitter::finish(u16 offset, unsigned size, const host::Gp& value) {
+    if (!at_home(offset))
+        write(offset, size, value);
+}
+
+// ---- memory operands ------------------------------------------------------------------------------------------------
+
+i64 Emitter::offset_on_page(const Source& s) const { return static_cast<i64>(block_.start.page_offset()) + s.insn->offset; }
+
+void Emitter::code_address(const host::Gp& to, i64 offset) {
+    a.mov(to, run_field(offsetof(TranslatedRun, page)));
+    if (offset)
+        a.lea(to, host::ptr(to, static_cast<i32>(offset)));
+}
+
+void Emitter::offset_into(const Source& s, const host::Gp& to) {
+    const Instruction& i = *s.insn;
+    if (i.base == block_register) {
+        code_address(to, static_cast<i64>(block_.start.page_offset()) + i.displacement);
+        return;
+    }
+    if (i.base == zero_register && i.index == zero_register) {
+        a.mov(to, i.displacement);
+        return;
+    }
+    const i32 displacement = static_cast<i32>(i.displacement);
+    host::Gp base, index;
+    if (i.base != zero_register)
+        base = pinned[i.base] != no_host ? host::gpq(pinned[i.base]) : to;
+    if (i.index != zero_register)
+        index = pinned[i.index] != no_host ? host::gpq(pinned[i.index]) : t1;
+    if (base == to)
+        a.mov(to, host::qword_ptr(state, at_gpr(8 * i.base)));
+    if (index == t1)
+        a.mov(t1, host::qword_ptr(state, at_gpr(8 * i.index)));
+    if (!index.isValid() && displacement == 0) {
+        if (base != to)
+            a.mov(to, base);
+    } else if (!index.isValid()) {
+        a.lea(to, host::ptr(base, displacement));
+    } else if (base.isValid()) {
+        a.lea(to, host::ptr(base, index, i.scale, displacement));
+    } else {
+        a.lea(to, host::ptr_abs(static_cast<u64>(static_cast<i64>(displacement)), index, i.scale));
+    }
+}
+
+void Emitter::effective_address(const Source& s) {
+    const Instruction& i = *s.insn;
+    offset_into(s, address);
+    if (i.address_mask != ~0ull)
+        a.mov(host::gpd(address.id()), host::gpd(address.id()));
+    if (i.segment == fs || i.segment == gs)
+        a.add(address, host::qword_ptr(state, environment_.layout.segment_base + 8 * i.segment));
+}
+
+asmjit::Label Emitter::slow() {
+    if (!slow_.isValid())
+        slow_ = a.newLabel();
+    return slow_;
+}
+
+void Emitter::probe(unsigned size, bool write) {
+    a.mov(host::gpd(t1.id()), host::gpd(address.id()));
+    a.shr(host::gpd(t1.id()), 7);
+    a.and_(host::gpd(t1.id()), 0xffe0);
+    if (size > 1)
+        a.lea(t2, host::ptr(address, static_cast<i32>(size - 1)));
+    else
+        a.mov(t2, address);
+    a.and_(t2, -4096);
+    a.cmp(t2, host::qword_ptr(tags, t1, 0, write ? tag_write : tag_read));
+    a.jne(slow());
+    a.add(address, host::qword_ptr(tags, t1, 0, tag_addend));
+}
+
+host::Mem Emitter::memory(const Source& s, unsigned size, bool write) {
+    clobber_flags();
+    effective_address(s);
+    probe(size, write);
+    return host::ptr(address, 0, size);
+}
+
+// ---- flags ----------------------------------------------------------------------------------------------------------
+
+void Emitter::save_flags() {
+    if (saved_)
+        return;
+    a.lahf();
+    a.seto(host::al);
+    a.mov(host::word_ptr(state, at_status), host::ax);
+    saved_ = true;
+}
+
+void Emitter::store_flags(u16 cleared) {
+    a.lahf();
+    a.seto(host::al);
+    const u32 gone = static_cast<u32>((cleared & 0xff) << 8 | (cleared & of ? 1 : 0));
+    a.and_(host::eax, ~gone & 0xffff);
+    a.mov(host::word_ptr(state, at_status), host::ax);
+    flags_stored();
+}
+
+void Emitter::need_flags(u16 mask) {
+    if ((host_flags_ & mask) == mask)
+        return;
+    if (mask == cf) {
+        a.bt(host::word_ptr(state, at_status), 8);
+        host_flags_ = cf;
+        return;
+    }
+    a.movzx(host::eax, host::word_ptr(state, at_status));
+    a.add(host::al, 0x7f);
+    a.sahf();
+    host_flags_ = all_flags;
+}
+
+// ---- vector registers -----------------------------------------------------------------------------------------------
+
+void Emitter::load_vector(unsigned n, unsigned bytes, bool legacy) {
+    const host::Mem m = host::ptr(state, at_vector(n));
+    if (bytes == 16 && legacy)
+        a.movups(host::xmm(n), m);
+    else if (bytes == 16)
+        a.vmovups(host::xmm(n), m);
+    else if (bytes == 32)
+        a.vmovups(host::ymm(n), m);
+    else
+        a.vmovups(host::zmm(n), m);
+}
+
+void Emitter::need_vector(unsigned n, unsigned bytes, bool legacy) {
+    if (vectors_[n] >= bytes)
+        return;
+    load_vector(n, bytes, legacy);
+    vectors_[n] = static_cast<u8>(bytes);
+    upper_ |= bytes > 16;
+}
+
+void Emitter::vector_made(unsigned n, unsigned bytes, bool legacy, bool wide) {
+    const host::Mem m = host::ptr(state, at_vector(n));
+    if (legacy) {
+        a.movups(m, host::xmm(n));
+        vectors_[n] = std::max<u8>(vectors_[n], 16);
+        return;
+    }
+    // What lies above the operand is cleared.
+    if (wide)
+        a.vmovups(m, host::zmm(n));
+    else
+        a.vmovups(m, host::ymm(n));
+    vectors_[n] = wide ? 64 : 32;
+    upper_ |= bytes > 16;
+}
+
+void Emitter::need_mxcsr() {
+    if (!guest_mxcsr_)
+        a.ldmxcsr(host::dword_ptr(state, at_mxcsr));
+    guest_mxcsr_ = true;
+}
+
+void Emitter::leave_vectors() {
+    if (guest_mxcsr_) {
+        a.stmxcsr(host::dword_ptr(state, at_mxcsr));
+        a.ldmxcsr(host::dword_ptr(host::rsp));
+    }
+    if (upper_)
+        a.vzeroupper();
+    guest_mxcsr_ = upper_ = false;
+    vectors_.fill(0);
+}
+
+void Emitter::may_fault() {
+    const asmjit::Label here = a.newLabel();
+    a.bind(here);
+    fault_places_.push_back({here, slow()});
+}
+
+// ---- the block ------------------------------------------------------------------------------------------------------
+
+bool Emitter::decode(const CpuModel& model, const CodeMode& mode) {
+    ZydisDecoder decoder;
+    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    sources_.resize(block_.instructions.size());
+    for (unsigned n = 0; n < sources_.size(); ++n) {
+        Source& s = sources_[n];
+        s.insn = &block_.instructions[n];
+        s.index = n;
+        s.bytes = block_.host + s.insn->offset;
+        s.mode = &mode;
+        const unsigned left = block_.bytes - s.insn->offset;
+        if (!ZYAN_SUCCESS(decode_instruction(decoder, block_.host + s.insn->offset, left, s.info, s.operands)))
+            continue; // its handler raises what is due
+        const i64 displacement = s.insn->displacement + (s.insn->base == block_register ? 4096 : 0);
+        const bool reachable = fits(displacement) || (s.insn->base == zero_register && s.insn->index == zero_register);
+        if (s.info.length == s.insn->length && model.allows(s.info) && (reachable || !s.touches_memory()))
+            s.operation = operation(s);
+        if (s.operation)
+            ++natives_;
+        else
+            s.reads = all_flags, s.kills = no_flags;
+    }
+    return natives_ * 2 >= sources_.size();
+}
+
+/// Backwards: whoever may end up in a handler, or leaves the block, shows all flags.
+void Emitter::find_live_flags() {
+    u16 live = all_flags;
+    for (std::size_t n = sources_.size(); n-- > 0;) {
+        Source& s = sources_[n];
+        s.live = live;
+        live = s.touches_memory() || !s.operation ? u16{all_flags} : static_cast<u16>((live & ~s.kills) | s.reads);
+    }
+}
+
+void Emitter::by_handler(const Source& s) {
+    clobber_flags();
+    leave_vectors();
+    call_handler(s.index, false, false);
+    flags_stored();
+}
+
+void Emitter::call_handler(unsigned index, bool guest_mxcsr, bool upper) {
+    if (guest_mxcsr) {
+        a.stmxcsr(host::dword_ptr(state, at_mxcsr));
+        a.ldmxcsr(host::dword_ptr(host::rsp));
+    }
+    if (upper)
+        a.vzeroupper();
+    a.mov(host::eax, index);
+    a.mov(address, reinterpret_cast<u64>(&block_));
+    a.call(asmjit::imm(environment_.stubs.handle));
+    if (guest_mxcsr)
+        a.ldmxcsr(host::dword_ptr(state, at_mxcsr));
+}
+
+void Emitter::exit_code(u64 edge, i64 target) {
+    a.mov(t2, target);
+    a.mov(host::eax, static_cast<u32>(edge));
+    a.mov(address, reinterpret_cast<u64>(&block_));
+    a.jmp(asmjit::imm(environment_.stubs.leave));
+}
+
+void Emitter::direct_edge(unsigned n, i64 target, int condition) {
+    edge_exit_[n] = a.newLabel();
+    if (condition < 0)
+        a.jmp(edge_exit_[n]);
+    else
+        a.emit(jump_if(static_cast<unsigned>(condition)), edge_exit_[n]);
+    edges_[n].site = static_cast<i32>(a.offset()) - 4;
+    edges_[n].target = target;
+}
+
+bool Emitter::emit(const CpuModel& model, const CodeMode& mode) {
+    if (!decode(model, mode))
+        return false;
+    find_live_flags();
+    const i32 count = static_cast<i32>(sources_.size());
+    head_exit_ = a.newLabel();
+    a.sub(run_field(offsetof(TranslatedRun, left)), count);
+    a.js(head_exit_);
+    bool ended = false; // by code that has seen to its edges
+    for (const Source& s : sources_) {
+        slow_.reset();
+        if (!s.operation) {
+            by_handler(s);
+            continue;
+        }
+        if (s.info.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE)
+            leave_vectors();
+        s.operation->emit(*this, s);
+        if (edges_[0].site >= 0 || edges_[1].site >= 0)
+            ended = true;
+        if (s.info.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE)
+            ended = true;
+        if (slow_.isValid()) {
+            const asmjit::Label back = a.newLabel();
+            a.bind(back);
+            cold_.push_back({slow_, back, s.index, host_flags_ != 0, guest_mxcsr_, upper_, vectors_});
+        }
+    }
+    if (!ended) {
+        clobber_flags();
+        leave_vectors();
+        direct_edge(0, static_cast<i64>(block_.start.page_offset()) + block_.bytes);
+    }
+    cold_code();
+    return true;
+}
+
+void Emitter::cold_code() {
+    for (const Cold& c : cold_) {
+        a.bind(c.begin);
+        call_handler(c.index, c.guest_mxcsr, c.upper);
+        for (unsigned n = 0; n < c.vectors.size(); ++n)
+            if (c.vectors[n])
+                load_vector(n, c.vectors[n], false);
+        if (c.wants_flags) {
+            a.movzx(host::eax, host::word_ptr(state, at_status));
+            a.add(host::al, 0x7f);
+            a.sahf();
+        }
+        a.jmp(c.back);
+    }
+    a.bind(head_exit_);
+    a.add(run_field(offsetof(TranslatedRun, left)), static_cast<i32>(sources_.size()));
+    exit_code(TranslatedRun::at_head, static_cast<i64>(block_.start.page_offset()));
+    for (unsigned n = 0; n < 2; ++n) {
+        if (edges_[n].site < 0)
+            continue;
+        edges_[n].exit = static_cast<i32>(a.offset());
+        a.bind(edge_exit_[n]);
+        exit_code(n, edges_[n].target);
+    }
+}
+
+// ---- branches out of the page ---------------------------------------------------------------------------------------
+
+void Emitter::check_executable() {
+    a.mov(host::gpd(t1.id()), host::gpd(address.id()));
+    a.shr(host::gpd(t1.id()), 7);
+    a.and_(host::gpd(t1.id()), 0xffe0);
+    a.mov(t2, address);
+    a.and_(t2, -4096);
+    a.cmp(t2, host::qword_ptr(tags, t1, 0, tag_exec));
+    a.jne(slow());
+}
+
+void Emitter::look_up_target() {
+    check_executable();
+    a.mov(run_field(offsetof(TranslatedRun, kept)), t2);
+    a.add(address, host::qword_ptr(tags, t1, 0, tag_addend));
+    a.mov(t1, address);
+    a.shr(t1, 10);
+    a.xor_(t1, address);
+    a.and_(host::gpd(t1.id()), 2 * (jump_entries - 1));
+    a.mov(t2, reinterpret_cast<u64>(environment_.jump_table));
+    a.cmp(address, host::qword_ptr(t2, t1, 3));
+    a.jne(slow());
+    a.mov(t2, host::qword_ptr(t2, t1, 3, 8));
+}
+
+} // namespace vitrine::jit

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes the host code of one block: registers, memory operands through the TLB's tags, flags, and the way out. What each instruction
+// does stands in the files of the families (forms.h).
+//
+// Whatever goes wrong in an instruction (its operand is not in the TLB, a device is meant, it faults), nothing of it has happened yet:
+// then its interpreter handler does the whole of it, and the translated code goes on behind. So there is one description of every
+// exception, and it is the interpreter's.
+#pragma once
+
+#include "jit/registers.h"
+#include "x86/instruction.h"
+#include "x86/model.h"
+#include "x86/translator_port.h"
+
+#include <array>
+#include <vector>
+
+namespace vitrine::jit {
+
+/// Status flags as the bits of RFLAGS.
+enum StatusFlag : u16 { cf = 1, pf = 4, af = 0x10, zf = 0x40, sf = 0x80, of = 0x800, no_flags = 0, all_flags = cf | pf | af | zf | sf | of };
+
+class Emitter;
+struct Operation;
+
+/// An instruction of the block as the families see it.
+struct Source {
+    ZydisDecodedInstruction info;
+    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+    const Instruction* insn = nullptr;
+    const u8* bytes = nullptr;
+    const CodeMode* mode = nullptr;
+    const Operation* operation = nullptr; ///< null: its handler does it
+    u16 reads = all_flags, kills = no_flags;
+    u16 live = all_flags; ///< flags that somebody behind it may look at
+    unsigned index = 0;
+
+    bool is_memory(unsigned n) const { return n < info.operand_count_visible && operands[n].type == ZYDIS_OPERAND_TYPE_MEMORY; }
+    bool is_register(unsigned n) const { return n < info.operand_count_visible && operands[n].type == ZYDIS_OPERAND_TYPE_REGISTER; }
+    bool is_immediate(unsigned n) const { return n < info.operand_count_visible && operands[n].type == ZYDIS_OPERAND_TYPE_IMMEDIATE; }
+    bool touches_memory() const {
+        for (unsigned n = 0; n < info.operand_count; ++n)
+            if (operands[n].type == ZYDIS_OPERAND_TYPE_MEMORY && operands[n].mem.type == ZYDIS_MEMOP_TYPE_MEM)
+                return true;
+        return false;
+    }
+    /// Bytes of operand n.
+    unsigned size(unsigned n) const { return operands[n].size / 8; }
+    /// Byte offset of register operand n in State::gpr.
+    u16 reg(unsigned n) const;
+};
+
+/// Addresses of the code that all blocks share.
+struct Stubs {
+    const void* handle = nullptr; ///< instruction eax of block r13 by its handler
+    const void* leave = nullptr;  ///< block r13 ends at edge eax, what follows lies rdx bytes from the start of the page
+};
+
+/// A place where a block may be joined to its follower.
+struct Edge {
+    i32 site = -1; ///< offset of the branch's displacement; negative: none
+    i32 exit = 0;  ///< offset of the code that leaves instead
+    i64 target = 0; ///< from the start of the code page
+};
+
+class Emitter {
+public:
+    struct Environment {
+        TranslatedAccess::Layout layout;
+        Stubs stubs;
+        const void* jump_table = nullptr;
+    };
+
+    /// Indirect branches look a block's code up by where its first byte lies in host memory.
+    struct JumpEntry {
+        const u8* block;
+        const void* code;
+    };
+    static constexpr unsigned jump_entries = 1 << 14;
+    static unsigned jump_index(u64 host_address) { return static_cast<unsigned>((host_address ^ (host_address >> 10)) >> 1) & (jump_entries - 1); }
+
+    Emitter(asmjit::CodeHolder& code, Block& block, const Environment& environment)
+        : a(&code), block_(block), environment_(environment) {}
+
+    /// The whole block. False: better left to the interpreter.
+    bool emit(const CpuModel& model, const CodeMode& mode);
+
+    const Edge& edge(unsigned n) const { return edges_[n]; }
+    unsigned natives() const { return natives_; }
+
+    // ---- for the families --------------------------------------------------------------------------------------------
+    asmjit::x86::Assembler a;
+
+    /// The register's value in some host register: its own, or `scratch`.
+    host::Gp read(u16 offset, unsigned size, const host::Gp& scratch);
+    /// Writes a register as an instruction of that size does: four bytes clear the upper half (which is clear already in `t1` and `t2`).
+    void write(u16 offset, unsigned size, const host::Gp& value);
+    /// A host register to work on that holds the guest's; finish() puts it back if it is not its home.
+    host::Gp change(u16 offset, unsigned size, const host::Gp& scratch);
+    void finish(u16 offset, unsigned size, const host::Gp& value);
+    static bool at_home(u16 offset) { return pinned[offset / 8] != no_host && offset % 8 == 0; }
+
+    /// Linear address of the memory operand into `address`.
+    void effective_address(const Source& s);
+    /// LEA's: without a segment, and without touching flags. False when it cannot be said.
+    static bool plain_address(const Source& s);
+    /// The offset alone into `to`.
+    void offset_into(const Source& s, const host::Gp& to);
+    /// From a linear to a host address; the slow way if the TLB does not say yes.
+    void probe(unsigned size, bool write);
+    /// Both: the memory operand as an operand for the host.
+    host::Mem memory(const Source& s, unsigned size, bool write);
+    /// Linear address of `offset` on the code page.
+    void code_address(const host::Gp& to, i64 offset);
+    i64 offset_on_page(const Source& s) const;
+
+    /// Where the slow way of the present instruction begins.
+    asmjit::Label slow();
+
+    // Flags. Between instructions they are in the host's, in State::status, or both; as far as anybody will look.
+    void need_flags(u16 mask);    ///< into the host's
+    void save_flags();            ///< into State::status, from the host's, if they are not there; the host's stay
+    void clobber_flags() { save_flags(); host_flags_ = 0; }
+    void flags_made(u16 mask = all_flags) { host_flags_ = mask; saved_ = false; } ///< by the host's own instruction
+    void store_flags(u16 cleared); ///< the same of what the host's instruction has just made, but some of them clear
+    void flags_dead() { host_flags_ = 0; saved_ = true; }  ///< nobody will look
+    void flags_stored() { host_flags_ = 0; saved_ = true; } ///< written to State::status just now
+
+    // Vector registers: the host's of the same number holds what was brought in or computed last, and the guest's state has it too.
+    void need_vector(unsigned n, unsigned bytes, bool legacy);
+    /// The host's register was written: what the guest's becomes is stored. `wide`: there are 512 bits.
+    void vector_made(unsigned n, unsigned bytes, bool legacy, bool wide);
+    void need_mxcsr();    ///< the guest's is in force from here on
+    void leave_vectors(); ///< the end of the block, or code that is not the guest's: MXCSR and the upper halves are the host's
+    /// The instruction emitted next may raise SIGFPE: then its slow way is taken.
+    void may_fault();
+    /// Places of such instructions and where to go on, as offsets.
+    struct FaultPlace {
+        asmjit::Label at, slow;
+    };
+    const std::vector<FaultPlace>& fault_places() const { return fault_places_; }
+
+    void direct_edge(unsigned n, i64 target, int condition = -1);
+    bool same_page(i64 offset) const { return offset >= 0 && offset < 4096; }
+    /// The target in `address` must be executable and translated: its code to t2, its page to kept[0].
+    void look_up_target();
+    void check_executable();
+    i32 at_run(std::size_t member) const { return environment_.layout.run + static_cast<i32>(member); }
+    const Environment& environment() const { return environment_; }
+    host::Mem run_field(std::size_t member, unsigned size = 8) const { return host::ptr(state, at_run(member), size); }
+
+private:
+    bool decode(const CpuModel& model, const CodeMode& mode);
+    void find_live_flags();
+    void by_handler(const Source& s);
+    void cold_code();
+    void exit_code(u64 edge, i64 target);
+
+    struct Cold {
+        asmjit::Label begin, back;
+        unsigned index;
+        bool wants_flags, guest_mxcsr, upper;
+        std::array<u8, 16> vectors;
+    };
+
+    void load_vector(unsigned n, unsigned bytes, bool legacy);
+    void call_handler(unsigned index, bool guest_mxcsr, bool upper);
+
+    Block& block_;
+    const Environment& environment_;
+    std::vector<Source> sources_;
+    std::vector<Cold> cold_;
+    Edge edges_[2];
+    asmjit::Label edge_exit_[2], head_exit_;
+    asmjit::Label slow_; ///< of the present instruction, if it has one
+    unsigned natives_ = 0;
+    u16 host_flags_ = 0;
+    bool saved_ = true;
+    std::array<u8, 16> vectors_{}; ///< bytes of each vector register that the host's has
+    bool guest_mxcsr_ = false, upper_ = false;
+    std::vector<FaultPlace> fault_places_;
+};
+
+} // namespace vitrine::jit

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rows of what is translated: for each mnemonic who writes its code, which flags it reads and which it always replaces.
+#pragma once
+
+#include "jit/emitter.h"
+
+#include <span>
+
+namespace vitrine::jit {
+
+struct Operation {
+    ZydisMnemonic mnemonic;
+    /// Null, or asked first: false leaves this instruction to its handler. May refine Source::reads and kills.
+    bool (*accepts)(Source&);
+    void (*emit)(Emitter&, const Source&);
+    u16 reads = no_flags, kills = no_flags;
+};
+
+std::span<const Operation> integer_operations();
+std::span<const Operation> multiply_operations();
+std::span<const Operation> shift_operations();
+std::span<const Operation> bit_operations();
+std::span<const Operation> exchange_operations();
+std::span<const Operation> branch_operations();
+std::span<const Operation> vector_operations();
+
+std::vector<std::span<const Operation>> all_operations();
+
+/// The row for an instruction; null when there is none.
+const Operation* operation(Source& s);
+
+/// Flags that the condition in an opcode's low four bits looks at.
+u16 flags_of_condition(unsigned condition);
+
+/// The host's instruction for the condition; the tables of Jcc, SETcc and CMOVcc are one after the other in that order.
+asmjit::InstId jump_if(unsigned condition);
+
+/// All visible register operands are general ones, and memory operands are those that translated code can reach.
+bool general(const Source& s);
+
+} // namespace vitrine::jit

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which host register holds what while translated code runs.
+//
+//   rcx rbx rbp rsi rdi r8 r12   the guest's registers of the same names
+//   r9 r10 r11                   the guest's rax, rdx, rsp
+//   rax rdx                      scratch; what LAHF, MUL and DIV insist on
+//   r13                          the address of a memory operand
+//   r14                          the TLB's tags
+//   r15                          the processor's State, where the guest's r9, r10, r11, r13, r14 and r15 stay
+//
+// A shift's count is where the host wants it, and a guest's rax never has to make way for flags.
+#pragma once
+
+#include "x86/state.h"
+
+#include <asmjit/x86.h>
+
+#include <cstddef>
+
+namespace vitrine::jit {
+
+namespace host = asmjit::x86;
+
+inline constexpr u8 no_host = 0xff;
+/// Host register of each guest register.
+inline constexpr u8 pinned[16] = {9, 1, 10, 3, 11, 5, 6, 7, 8, no_host, no_host, no_host, 12, no_host, no_host, no_host};
+
+inline constexpr host::Gp t1 = host::rax, t2 = host::rdx, address = host::r13, tags = host::r14, state = host::r15;
+
+constexpr i32 at_gpr(unsigned offset) { return static_cast<i32>(offsetof(State, gpr) + offset); }
+
+inline constexpr i32 at_status = static_cast<i32>(offsetof(State, status));
+inline constexpr i32 at_flags = static_cast<i32>(offsetof(State, flags));
+
+constexpr i32 at_vector(unsigned n) { return static_cast<i32>(offsetof(State, fpu) + offsetof(FpuState, zmm) + 64 * n); }
+
+inline constexpr i32 at_mxcsr = static_cast<i32>(offsetof(State, fpu) + offsetof(FpuState, mxcsr));
+
+/// A host register by number, `size` bytes of it.
+inline host::Gp gp(unsigned n, unsigned size) {
+    switch (size) {
+    case 1: return host::gpb_lo(n);
+    case 2: return host::gpw(n);
+    case 4: return host::gpd(n);
+    default: return host::gpq(n);
+    }
+}
+
+inline host::Gp sized(const host::Gp& r, unsigned size) { return gp(r.id(), size); }
+
+} // namespace vitrine::jit

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// Translates, runs, joins and drops.
+#include "jit/translator.h"
+
+#include "base/error.h"
+#include "x86/cpu.h"
+
+#include <csignal>
+
+namespace vitrine::jit {
+
+namespace {
+
+/// Room for a block's code at most: some sixty bytes of host code for each instruction would be much.
+constexpr u64 most_block_code = 16 << 10;
+
+} // namespace
+
+Translator::Translator(u64 code_size) : memory_(code_size), range_(memory_.next(), code_size, &recover, this) {}
+
+Translator::~Translator() = default;
+
+TranslatorStats Translator::stats() const {
+    TranslatorStats s = stats_;
+    s.code_bytes = memory_.used();
+    return s;
+}
+
+/// An unmasked SIMD floating-point exception: nothing has happened yet, the handler raises it.
+u64 Translator::recover(void* owner, const HostFault& fault) {
+    const auto& places = static_cast<Translator*>(owner)->fault_places_;
+    const auto found = places.find(fault.rip);
+    return fault.signal == SIGFPE && found != places.end() ? found->second : 0;
+}
+
+const u8* Translator::copy(asmjit::CodeHolder& code) {
+    VERIFY(code.flatten() == asmjit::kErrorOk && code.resolveUnresolvedLinks() == asmjit::kErrorOk);
+    VERIFY(code.relocateToBase(reinterpret_cast<u64>(memory_.next())) == asmjit::kErrorOk);
+    VERIFY(code.codeSize() <= memory_.room());
+    VERIFY(code.copyFlattenedData(memory_.writable(), memory_.room()) == asmjit::kErrorOk);
+    return memory_.commit(code.codeSize());
+}
+
+void Translator::prepare(const Cpu& cpu) {
+    layout_ = TranslatedAccess::layout(cpu);
+    asmjit::CodeHolder code;
+    VERIFY(code.init(asmjit::Environment::host(), reinterpret_cast<u64>(memory_.next())) == asmjit::kErrorOk);
+    host::Assembler a(&code);
+    const StubOffsets at = write_stubs(a, layout_);
+    const u8* base = copy(code);
+    enter_ = reinterpret_cast<Enter>(reinterpret_cast<u64>(base + at.enter));
+    stubs_ = {base + at.handle, base + at.leave};
+    kept_ = memory_.used();
+    prepared_ = true;
+}
+
+Translator::JumpTable& Translator::jump_table(u32 mode) {
+    auto& table = jump_tables_[mode];
+    if (!table)
+        table = std::make_unique<JumpTable>();
+    return *table;
+}
+
+void Translator::translate(Cpu& cpu, Block& block) {
+    if (!block.host || block.straddles() || cpu.code_mode().bits != 64 || memory_.room() < reserve)
+        return;
+    if (!prepared_)
+        prepare(cpu);
+    asmjit::CodeHolder code;
+    VERIFY(code.init(asmjit::Environment::host(), reinterpret_cast<u64>(memory_.next())) == asmjit::kErrorOk);
+    const Emitter::Environment environment{layout_, stubs_, jump_table(block.mode).data()};
+    Emitter emitter(code, block, environment);
+    if (!emitter.emit(cpu.model(), cpu.code_mode())) {
+        ++stats_.refused;
+        return;
+    }
+    VERIFY(code.codeSize() <= most_block_code);
+    const u8* at = copy(code);
+    Translation& t = translations_[&block];
+    t = {};
+    t.code = at;
+    for (unsigned n = 0; n < 2; ++n) {
+        Joint& j = t.joints[n];
+        j.edge = emitter.edge(n);
+        if (j.edge.site < 0)
+            continue;
+        j.site = at + j.edge.site;
+        j.exit = at + j.edge.exit;
+    }
+    for (const Emitter::FaultPlace& p : emitter.fault_places())
+        fault_places_[reinterpret_cast<u64>(at) + code.labelOffset(p.at)] = reinterpret_cast<u64>(at) + code.labelOffset(p.slow);
+    block.code = at;
+    ++stats_.blocks;
+}
+
+Block*& Translator::run(Cpu& cpu, Block& block) {
+    if (last_) {
+        if (cpu.rip == last_rip_)
+            join(cpu, *last_, last_edge_, block);
+        last_ = nullptr;
+    }
+    jump_table(block.mode)[Emitter::jump_index(reinterpret_cast<u64>(block.host))] = {block.host, block.code};
+    ++stats_.runs;
+    TranslatedAccess::begin(cpu, block);
+    enter_(&cpu, block.code);
+    TranslatedRun& r = TranslatedAccess::run(cpu);
+    if (r.edge >= TranslatedRun::by_handler)
+        return r.block->followers[r.edge & 1];
+    TranslatedAccess::end(cpu, static_cast<i64>(r.kept[0]), r.edge == 1);
+    if (r.edge == TranslatedRun::at_head)
+        return r.block;
+    last_ = r.block;
+    last_edge_ = static_cast<unsigned>(r.edge);
+    last_rip_ = cpu.rip;
+    return r.block->followers[r.edge];
+}
+
+/// `to` is what came behind edge `n` of `from`. Whether it always does is checked here, or by the code that joins pages.
+void Translator::join(Cpu& cpu, Block& from, unsigned n, Block& to) {
+    const auto a = translations_.find(&from);
+    const auto b = translations_.find(&to);
+    if (a == translations_.end() || b == translations_.end() || !from.code || !to.code || from.mode != to.mode)
+        return;
+    Joint& j = a->second.joints[n];
+    if (j.edge.site < 0 || j.to || memory_.room() < reserve)
+        return;
+    const i64 target = j.edge.target;
+    const i64 in_page = target & 4095;
+    if (static_cast<i64>(to.start.page_offset()) != in_page)
+        return;
+    if (target == in_page) {
+        if (to.host != from.host - from.start.page_offset() + target)
+            return;
+        memory_.patch(j.site, to.code);
+    } else {
+        asmjit::CodeHolder code;
+        VERIFY(code.init(asmjit::Environment::host(), reinterpret_cast<u64>(memory_.next())) == asmjit::kErrorOk);
+        host::Assembler assembler(&code);
+        write_page_link(assembler, TranslatedAccess::layout(cpu), target - in_page, reinterpret_cast<u64>(to.host - in_page), to.code, j.exit);
+        memory_.patch(j.site, copy(code));
+    }
+    j.to = &to;
+    b->second.incoming.emplace_back(&from, n);
+    ++stats_.links;
+}
+
+void Translator::separate(Block& from, unsigned n) {
+    Joint& j = translations_.at(&from).joints[n];
+    memory_.patch(j.site, j.exit);
+    j.to = nullptr;
+}
+
+void Translator::dropped(Block& block) {
+    const auto found = translations_.find(&block);
+    VERIFY(found != translations_.end());
+    Translation& t = found->second;
+    for (const auto& [from, n] : t.incoming)
+        separate(*from, n);
+    for (unsigned n = 0; n < 2; ++n)
+        if (Block* to = t.joints[n].to; to && to != &block)
+            std::erase(translations_.at(to).incoming, std::pair<Block*, unsigned>{&block, n});
+    auto& entry = jump_table(block.mode)[Emitter::jump_index(reinterpret_cast<u64>(block.host))];
+    if (entry.code == block.code)
+        entry = {};
+    if (last_ == &block)
+        last_ = nullptr;
+    block.code = nullptr;
+    translations_.erase(found);
+}
+
+void Translator::flush() {
+    for (auto& [block, translation] : translations_) {
+        block->code = nullptr;
+        block->heat = 0;
+    }
+    translations_.clear();
+    fault_places_.clear();
+    for (auto& [mode, table] : jump_tables_)
+        table->fill({});
+    last_ = nullptr;
+    memory_.rewind(kept_);
+    ++stats_.flushes;
+}
+
+} // namespace vitrine::jit

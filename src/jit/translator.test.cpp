@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// The translator beside the interpreter on small programs: the same registers, time and memory wherever slices end.
+#include "jit/translator.h"
+
+#include "x86/bare_machine.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+using namespace vitrine;
+using namespace vitrine::jit;
+namespace x86 = asmjit::x86;
+
+namespace {
+
+using Program = std::function<void(x86::Assembler&)>;
+
+struct Machine : BareMachine {
+    explicit Machine(bool translated, u64 size = Translator::least_size) {
+        if (!translated)
+            return;
+        translator = std::make_unique<Translator>(size);
+        code.connect(translator.get());
+        cpu.connect(*translator);
+    }
+
+    void load(const Program& program) {
+        asmjit::CodeHolder holder;
+        holder.init(asmjit::Environment::host(), code_at);
+        x86::Assembler a(&holder);
+        program(a);
+        ASSERT_EQ(holder.flatten(), asmjit::kErrorOk);
+        ASSERT_EQ(holder.resolveUnresolvedLinks(), asmjit::kErrorOk);
+        ASSERT_EQ(holder.relocateToBase(code_at), asmjit::kErrorOk);
+        std::vector<u8> bytes(holder.codeSize());
+        holder.copyFlattenedData(bytes.data(), bytes.size());
+        put(code_at, bytes);
+    }
+
+    std::unique_ptr<Translator> translator;
+};
+
+/// Runs the program on both in slices of `slice`, and compares after each one.
+void compare(const Program& program, u64 slice, u64 slices) {
+    Machine interpreted(false), translated(true);
+    interpreted.load(program);
+    translated.load(program);
+    for (u64 n = 0; n < slices; ++n) {
+        const RunEnd a = interpreted.run(slice), b = translated.run(slice);
+        ASSERT_EQ(a, b) << "slice " << n;
+        ASSERT_EQ(interpreted.cpu.rip, translated.cpu.rip) << "slice " << n << " of " << slice;
+        for (unsigned r = 0; r < 16; ++r)
+            ASSERT_EQ(interpreted.cpu.gpr[r], translated.cpu.gpr[r]) << "register " << r << " after slice " << n << " of " << slice;
+        ASSERT_EQ(interpreted.cpu.rflags(), translated.cpu.rflags()) << "slice " << n << " of " << slice;
+        ASSERT_EQ(interpreted.cpu.retired, translated.cpu.retired);
+        ASSERT_EQ(interpreted.cpu.cr2, translated.cpu.cr2);
+        ASSERT_EQ(interpreted.clock.now(), translated.clock.now());
+        if (a == RunEnd::stopped)
+            break;
+    }
+    EXPECT_EQ(std::memcmp(interpreted.space->ram(), translated.space->ram(), 16_MiB), 0);
+    if (slice * slices > 1'000'000)
+        EXPECT_GT(translated.translator->stats().blocks, 0u);
+}
+
+constexpr u64 data = BareMachine::data_at;
+
+void sum(x86::Assembler& a) {
+    const asmjit::Label loop = a.newLabel();
+    a.mov(x86::rsi, data);
+    a.xor_(x86::eax, x86::eax);
+    a.bind(loop);
+    a.add(x86::rax, x86::qword_ptr(x86::rsi));
+    a.mov(x86::qword_ptr(x86::rsi, 8), x86::rax);
+    a.inc(x86::rax);
+    a.rol(x86::rax, 7);
+    a.lea(x86::rsi, x86::ptr(x86::rsi, 24));
+    a.and_(x86::rsi, data | 0xfff8);
+    a.sub(x86::ecx, 1);
+    a.adc(x86::edx, 0);
+    a.jmp(loop);
+}
+
+} // namespace
+
+TEST(Translator, EndsWhereTheSliceEnds) {
+    for (const u64 slice : {1, 2, 3, 5, 7, 11, 64, 1000, 100'000})
+        compare(sum, slice, slice < 1000 ? 5000 / slice + 300 : 5);
+}
+
+TEST(Translator, CallsAndReturnsAcrossPages) {
+    const Program program = [](x86::Assembler& a) {
+        const asmjit::Label loop = a.newLabel(), far = a.newLabel(), near = a.newLabel();
+        a.lea(x86::r13, x86::ptr(near));
+        a.bind(loop);
+        a.call(far);
+        a.call(x86::r13);
+        a.dec(x86::r14);
+        a.jnz(loop);
+        a.jmp(loop);
+        a.bind(near);
+        a.push(x86::rax);
+        a.pop(x86::r9);
+        a.ret(0);
+        for (unsigned n = 0; n < 5000; ++n)
+            a.nop();
+        a.bind(far);
+        a.add(x86::rax, 3);
+        a.ret();
+    };
+    for (const u64 slice : {1, 4, 9, 1000, 50'000})
+        compare(program, slice, 200);
+}
+
+TEST(Translator, CodeThatChangesItself) {
+    const Program program = [](x86::Assembler& a) {
+        const asmjit::Label loop = a.newLabel(), patched = a.newLabel(), behind = a.newLabel();
+        a.lea(x86::rbx, x86::ptr(patched));
+        a.bind(loop);
+        a.inc(x86::rcx);
+        a.mov(x86::edx, x86::ecx);
+        a.test(x86::ecx, 0xff);
+        a.jnz(behind);
+        a.mov(x86::byte_ptr(x86::rbx, 1), x86::ch); // the immediate of the move that follows at once
+        a.bind(patched);
+        a.mov(x86::al, 7);
+        a.add(x86::r8, x86::rax);
+        a.bind(behind);
+        a.jmp(loop);
+    };
+    for (const u64 slice : {3, 10, 1000, 60'000})
+        compare(program, slice, 40);
+}
+
+TEST(Translator, DivisionsAndShiftsKeepTheInterpretersRules) {
+    const Program program = [](x86::Assembler& a) {
+        const asmjit::Label loop = a.newLabel();
+        a.mov(x86::r10, 0x9e37'79b9'7f4a'7c15);
+        a.bind(loop);
+        a.add(x86::rbx, x86::r10);
+        a.mov(x86::rax, x86::rbx);
+        a.xor_(x86::edx, x86::edx);
+        a.mov(x86::ecx, x86::ebx);
+        a.or_(x86::ecx, 1);
+        a.div(x86::rcx);
+        a.shl(x86::rax, x86::cl);
+        a.pushfq();
+        a.shr(x86::r11, 5);
+        a.pushfq();
+        a.pop(x86::r12);
+        a.pop(x86::r13);
+        a.imul(x86::r12, x86::r13);
+        a.setp(x86::r14b);
+        a.cqo();
+        a.idiv(x86::rcx);
+        a.bsr(x86::r15, x86::rax);
+        a.jmp(loop);
+    };
+    for (const u64 slice : {7, 50'000})
+        compare(program, slice, 60);
+}
+
+TEST(Translator, ForgetsWhenItsMemoryIsFull) {
+    // 600 loops, each of which becomes hot: more code than fits.
+    const Program program = [](x86::Assembler& a) {
+        const asmjit::Label again = a.newLabel();
+        a.bind(again);
+        for (unsigned n = 0; n < 3000; ++n) {
+            const asmjit::Label loop = a.newLabel();
+            a.mov(x86::ecx, 130);
+            a.bind(loop);
+            for (unsigned k = 0; k < 6; ++k)
+                a.add(x86::qword_ptr(x86::rsp, -64), x86::rcx);
+            a.dec(x86::ecx);
+            a.jnz(loop);
+        }
+        a.jmp(again);
+    };
+    compare(program, 200'000, 30);
+    Machine m(true);
+    m.load(program);
+    m.run(6'000'000);
+    EXPECT_GT(m.translator->stats().flushes, 0u);
+}

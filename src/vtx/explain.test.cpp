@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// What people are told: the VMCS by name, walks through EPT and where they stop, exits and what they cost, failing entries.
+#include "vtx/explain.h"
+#include "vtx/vmx_machine.h"
+
+namespace vitrine::vtx {
+namespace {
+
+struct Told : VmxMachine {
+    Told() {
+        begin();
+        set_up_guest();
+    }
+
+    static bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+    /// EPT with one 2-MByte page at 200000h and what `entry` says above it.
+    void ept(u64 leaf) {
+        constexpr u64 root = 0x600000;
+        for (const u64 at : {root, root + 0x1000})
+            m.write<u64>(at, (at + 0x1000) | 7);
+        m.write<u64>(root + 0x2000 + 8, leaf);
+        vmwrite(F::primary, vmread(F::primary) | primary.activate_secondary_controls.mask());
+        vmwrite(F::secondary, secondary.enable_ept.mask());
+        vmwrite(F::eptp, root | 6 | 3 << 3);
+    }
+};
+
+TEST(VmxExplain, FieldsHaveNamesBitsAndWriters) {
+    Told t;
+    const std::string text = explain_vmcs(t.unit, "PROCESSOR-BASED");
+    EXPECT_TRUE(Told::has(text, "primary processor-based VM-execution controls")) << text;
+    EXPECT_TRUE(Told::has(text, "HLT exiting")) << text;
+    EXPECT_TRUE(Told::has(text, " entries ago")) << text;
+    EXPECT_FALSE(Told::has(text, "guest RIP")) << text;
+    EXPECT_TRUE(Told::has(explain_vmcs(t.unit, ""), "guest RIP"));
+}
+
+TEST(VmxExplain, EptWalksSayWhereTheyStop) {
+    Told t;
+    EXPECT_TRUE(Told::has(explain_ept_walk(t.unit, t.m.cpu, GuestPhysical{0}), "\"enable EPT\" is 0"));
+    const auto walk = [&](u64 leaf, u64 at) {
+        t.ept(leaf);
+        return explain_ept_walk(t.unit, t.m.cpu, GuestPhysical{at});
+    };
+    EXPECT_TRUE(Told::has(walk(0x800000 | 0xb7, 0x234567), "-> physical 834567 (2-MByte page: RWX)"));
+    EXPECT_TRUE(Told::has(walk(0x800000 | 0xb7, 0x434567), "EPT violation, the entry is not present"));
+    EXPECT_TRUE(Told::has(walk(0x800000 | 0xb6, 0x234567), "EPT misconfiguration, writable and not readable"));
+    EXPECT_TRUE(Told::has(walk(0x800000 | 0x97, 0x234567), "EPT misconfiguration, a reserved memory type"));
+    EXPECT_TRUE(Told::has(walk(0x801000 | 0xb7, 0x234567), "EPT misconfiguration, low address bits of a large page"));
+    EXPECT_TRUE(Told::has(walk(0x800000 | 0xb7, u64{1} << 48), "wider than 4 levels"));
+}
+
+TEST(VmxExplain, QualificationsByTheirShape) {
+    EXPECT_EQ(qualification_text(ExitReason::io_instruction, 0x20'0000), "port 20, 1 byte, out");
+    EXPECT_EQ(qualification_text(ExitReason::io_instruction, 0x71'0039), "port 71, 2 bytes, in, string, REP");
+    EXPECT_EQ(qualification_text(ExitReason::cr_access, 0x0103), "MOV to CR3 from RCX");
+    EXPECT_EQ(qualification_text(ExitReason::ept_violation, 0x182), "write, the entries allow ---");
+    EXPECT_EQ(qualification_text(ExitReason::cpuid, 0), "");
+    for (const ExitRow& r : exit_rows) // whatever the guest's VMM finds there
+        for (const u64 q : {u64{0}, ~u64{0}, u64{0x5555'5555'5555'5555}})
+            (void)qualification_text(r.reason, q);
+}
+
+TEST(VmxExplain, ExitsAreCountedWithTheirCost) {
+    Told t;
+    t.m.put(VmxMachine::host_entry, {0x90, 0x90, 0x0f, 0x01, 0xc3}); // nop; nop; vmresume
+    t.run_guest({0x0f, 0xa2, 0xf4}, 1);                                // cpuid; hlt
+    t.m.run(2);
+    (void)t.m.run(1);
+    EXPECT_TRUE(t.unit.in_non_root());
+    const auto rows = t.unit.statistics().rows(ExitStatistics::By::reason);
+    ASSERT_EQ(rows.size(), 1u);
+    EXPECT_EQ(rows[0].key.reason, ExitReason::cpuid);
+    EXPECT_EQ(rows[0].sum.exits, 1u);
+    EXPECT_EQ(rows[0].sum.instructions, 2u);
+    const auto places = t.unit.statistics().rows(ExitStatistics::By::rip);
+    ASSERT_EQ(places.size(), 1u);
+    EXPECT_EQ(places[0].key.rip, VmxMachine::guest_code);
+    EXPECT_EQ(t.unit.statistics().rows(ExitStatistics::By::vmcs)[0].key.vmcs, VmxMachine::vmcs_region);
+    EXPECT_TRUE(t.unit.statistics().rows(ExitStatistics::By::reason, 0x1000).empty());
+}
+
+TEST(VmxExplain, ManyPlacesAreCountedTogether) {
+    ExitStatistics s;
+    for (u64 n = 0; n < ExitStatistics::most_places + 100; ++n) {
+        s.exited({0x1000, 0x10'0000 + n, ExitReason::hlt}, n);
+        s.entered(n + 3);
+    }
+    const auto rows = s.rows(ExitStatistics::By::reason);
+    ASSERT_EQ(rows.size(), 1u);
+    EXPECT_EQ(rows[0].sum.exits, ExitStatistics::most_places + 100);
+    EXPECT_EQ(rows[0].sum.instructions, 3 * rows[0].sum.exits);
+    EXPECT_EQ(s.rows(ExitStatistics::By::rip)[0].sum.exits, 100u);
+}
+
+TEST(VmxExplain, AFailingEntryIsReported) {
+    Told t;
+    t.vmwrite(F::host_cr3, ~u64{0});
+    t.launch();
+    EXPECT_TRUE(t.failed_valid());
+    ASSERT_EQ(t.unit.failed_entries().size(), 1u);
+    const EntryReport& r = t.unit.failed_entries()[0];
+    EXPECT_STREQ(r.outcome, "entry.invalid-host-state");
+    EXPECT_EQ(r.vmcs, VmxMachine::vmcs_region);
+    ASSERT_FALSE(r.rules.empty());
+    bool found = false;
+    for (const FieldReport& f : r.rules[0].fields)
+        found |= f.field == F::host_cr3 && f.value == ~u64{0} && f.written && f.entries_ago == 0;
+    EXPECT_TRUE(found) << text_of(r.rules);
+}
+
+TEST(VmxExplain, APersonMayStopAtAnExit) {
+    Told t;
+    t.unit.stop_at({.reason = ExitReason::cpuid});
+    t.m.put(VmxMachine::guest_code, {0x90, 0x0f, 0xa2});
+    t.launch();
+    EXPECT_EQ(t.m.run(10), RunEnd::stopped);
+    EXPECT_EQ(t.m.cpu.stop_reason().kind, StopKind::debugger);
+    EXPECT_TRUE(Told::has(t.m.cpu.stop_reason().text, "VM exit: CPUID, guest rip 180001")) << t.m.cpu.stop_reason().text;
+    EXPECT_EQ(t.m.cpu.rip, VmxMachine::host_entry);
+}
+
+} // namespace
+} // namespace vitrine::vtx
