@@ -13,14 +13,14 @@ from machines import check, encode, guest_image, hashes, run
 
 parser = argparse.ArgumentParser(description="Saves and restores a machine whose guest's guest is booting.")
 parser.add_argument("vitrine", type=Path, help="the program under test")
-parser.add_argument("--at", type=int, default=12_000_000_000, help="instructions, when the inner kernel boots")
+parser.add_argument("--at", type=int, default=9_000_000_000, help="instructions, when the inner kernel boots")
 options = parser.parse_args()
 
 LENGTH, EVERY, STEP, TRIES = 400_000_000, 50_000_000, 777_777, 60
 
 
 def restored(snapshot, *arguments):
-    return run(options.vitrine, "--restore", snapshot, "--hash-every", EVERY, "--stop-at", options.at + LENGTH, *arguments)
+    return run(options.vitrine, "--restore", snapshot, "--serial", "none", "--hash-every", EVERY, "--stop-at", options.at + LENGTH, *arguments)
 
 
 with tempfile.TemporaryDirectory() as scratch:
@@ -36,7 +36,7 @@ with tempfile.TemporaryDirectory() as scratch:
 
     # Where the guest's guest runs: stepping through the restored machine.
     steps = "".join(f"step {STEP}\nvm\n" for _ in range(TRIES)) + "quit\n"
-    command = [options.vitrine, "run", "--restore", first, "--monitor", "stdio"]
+    command = [options.vitrine, "run", "--restore", first, "--serial", "none", "--monitor", "stdio"]
     looked = subprocess.run(command, input=steps, capture_output=True, text=True, timeout=600)
     places = re.findall(r"CPU0 at (\d+) instructions.*\nCPU0 (.*?), VMCS", looked.stdout)
     inside = [int(n) for n, where in places if where == "VMX non-root operation"]
