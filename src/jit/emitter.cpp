@@ -5,6 +5,7 @@
 #include "jit/forms.h"
 #include "x86/decoder.h"
 #include "x86/model.h"
+#include "x86/ops.h"
 #include "x86/tlb.h"
 
 namespace vitrine::jit {
@@ -132,8 +133,7 @@ asmjit::Label Emitter::slow() {
 }
 
 void Emitter::probe(unsigned size, bool write) {
-    a.mov(host::gpd(t1.id()), host::gpd(address.id()));
-    a.shr(host::gpd(t1.id()), 7);
+    a.rorx(host::gpd(t1.id()), host::gpd(address.id()), 7);
     a.and_(host::gpd(t1.id()), 0xffe0);
     if (size > 1)
         a.lea(t2, host::ptr(address, static_cast<i32>(size - 1)));
@@ -284,6 +284,47 @@ void Emitter::find_live_flags() {
     }
 }
 
+/// Flags that nobody reads, but that an instruction which goes the slow way before they are replaced has to leave behind, need not be
+/// saved when they can be made again from what the registers hold at that place.
+void Emitter::find_deferrable() {
+    for (std::size_t n = 0; n < sources_.size(); ++n) {
+        Source& s = sources_[n];
+        if (!s.operation || !s.operation->flags_again || s.kills != all_flags || !s.live || s.touches_memory())
+            continue;
+        u32 inputs = s.operation->flag_inputs(s);
+        if (inputs == cannot_defer)
+            continue;
+        bool stale = false;
+        for (std::size_t k = n + 1; k < sources_.size(); ++k) {
+            const Source& later = sources_[k];
+            if (!later.operation || later.reads || (later.keeps_some && later.live) || later.info.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE)
+                break;
+            if (later.touches_memory() && stale)
+                break;
+            if (later.kills == all_flags) {
+                s.deferred = true;
+                break;
+            }
+            if (later.kills)
+                break;
+            stale |= (later.written_registers() & inputs) != 0;
+        }
+        if (s.deferred)
+            s.live = no_flags;
+    }
+}
+
+u32 Source::written_registers() const {
+    u32 mask = 0;
+    for (unsigned n = 0; n < info.operand_count; ++n)
+        if (operands[n].type == ZYDIS_OPERAND_TYPE_REGISTER && (operands[n].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)) {
+            const u8 offset = gpr_offset(operands[n].reg.value);
+            if (offset != 0xff)
+                mask |= 1u << (offset / 8);
+        }
+    return mask;
+}
+
 void Emitter::by_handler(const Source& s) {
     clobber_flags();
     leave_vectors();
@@ -326,6 +367,7 @@ bool Emitter::emit(const CpuModel& model, const CodeMode& mode) {
     if (!decode(model, mode))
         return false;
     find_live_flags();
+    find_deferrable();
     const i32 count = static_cast<i32>(sources_.size());
     head_exit_ = a.newLabel();
     a.sub(run_field(offsetof(TranslatedRun, left)), count);
@@ -333,6 +375,9 @@ bool Emitter::emit(const CpuModel& model, const CodeMode& mode) {
     bool ended = false; // by code that has seen to its edges
     for (const Source& s : sources_) {
         slow_.reset();
+        const Source* const recipe = recipe_; // of the flags before this instruction
+        if (s.kills == all_flags || !s.operation)
+            recipe_ = nullptr;
         if (!s.operation) {
             by_handler(s);
             continue;
@@ -340,6 +385,10 @@ bool Emitter::emit(const CpuModel& model, const CodeMode& mode) {
         if (s.info.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE)
             leave_vectors();
         s.operation->emit(*this, s);
+        if (s.deferred) {
+            flags_dead();
+            recipe_ = &s;
+        }
         if (edges_[0].site >= 0 || edges_[1].site >= 0)
             ended = true;
         if (s.info.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE)
@@ -347,7 +396,7 @@ bool Emitter::emit(const CpuModel& model, const CodeMode& mode) {
         if (slow_.isValid()) {
             const asmjit::Label back = a.newLabel();
             a.bind(back);
-            cold_.push_back({slow_, back, s.index, host_flags_ != 0, guest_mxcsr_, upper_, vectors_});
+            cold_.push_back({slow_, back, s.index, host_flags_ != 0, guest_mxcsr_, upper_, vectors_, recipe});
         }
     }
     if (!ended) {
@@ -362,6 +411,8 @@ bool Emitter::emit(const CpuModel& model, const CodeMode& mode) {
 void Emitter::cold_code() {
     for (const Cold& c : cold_) {
         a.bind(c.begin);
+        if (c.recipe)
+            c.recipe->operation->flags_again(*this, *c.recipe);
         call_handler(c.index, c.guest_mxcsr, c.upper);
         for (unsigned n = 0; n < c.vectors.size(); ++n)
             if (c.vectors[n])
@@ -388,8 +439,7 @@ void Emitter::cold_code() {
 // ---- branches out of the page ---------------------------------------------------------------------------------------
 
 void Emitter::check_executable() {
-    a.mov(host::gpd(t1.id()), host::gpd(address.id()));
-    a.shr(host::gpd(t1.id()), 7);
+    a.rorx(host::gpd(t1.id()), host::gpd(address.id()), 7);
     a.and_(host::gpd(t1.id()), 0xffe0);
     a.mov(t2, address);
     a.and_(t2, -4096);

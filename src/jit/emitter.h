@@ -34,7 +34,10 @@ struct Source {
     u16 reads = all_flags, kills = no_flags;
     u16 live = all_flags; ///< flags that somebody behind it may look at
     unsigned index = 0;
+    bool keeps_some = false; ///< where it writes flags it leaves some, or all if a count is zero
+    bool deferred = false; ///< its flags are made again where they are needed after all
 
+    u32 written_registers() const; ///< general ones, a bit each
     bool is_memory(unsigned n) const { return n < info.operand_count_visible && operands[n].type == ZYDIS_OPERAND_TYPE_MEMORY; }
     bool is_register(unsigned n) const { return n < info.operand_count_visible && operands[n].type == ZYDIS_OPERAND_TYPE_REGISTER; }
     bool is_immediate(unsigned n) const { return n < info.operand_count_visible && operands[n].type == ZYDIS_OPERAND_TYPE_IMMEDIATE; }
@@ -152,6 +155,7 @@ public:
 private:
     bool decode(const CpuModel& model, const CodeMode& mode);
     void find_live_flags();
+    void find_deferrable();
     void by_handler(const Source& s);
     void cold_code();
     void exit_code(u64 edge, i64 target);
@@ -161,6 +165,7 @@ private:
         unsigned index;
         bool wants_flags, guest_mxcsr, upper;
         std::array<u8, 16> vectors;
+        const Source* recipe; ///< whose flags are not in State::status yet
     };
 
     void load_vector(unsigned n, unsigned bytes, bool legacy);
@@ -178,7 +183,11 @@ private:
     bool saved_ = true;
     std::array<u8, 16> vectors_{}; ///< bytes of each vector register that the host's has
     bool guest_mxcsr_ = false, upper_ = false;
+    const Source* recipe_ = nullptr;
     std::vector<FaultPlace> fault_places_;
 };
+
+/// Operation::flag_inputs: the flags cannot be made again.
+inline constexpr u32 cannot_defer = ~0u;
 
 } // namespace vitrine::jit

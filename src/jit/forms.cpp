@@ -48,6 +48,7 @@ const Operation* operation(Source& s) {
     for (const Operation* o : table[s.info.mnemonic]) {
         s.reads = o->reads;
         s.kills = o->kills;
+        s.keeps_some = false;
         if (!o->accepts || o->accepts(s))
             return o;
     }

@@ -14,6 +14,10 @@ struct Operation {
     bool (*accepts)(Source&);
     void (*emit)(Emitter&, const Source&);
     u16 reads = no_flags, kills = no_flags;
+    /// Makes the instruction's flags again from its result and the operands it left alone, and stores them; may use t1, t2 and r13. And
+    /// which general registers must still be as it left them for that, a bit each.
+    void (*flags_again)(Emitter&, const Source&) = nullptr;
+    u32 (*flag_inputs)(const Source&) = nullptr;
 };
 
 std::span<const Operation> integer_operations();

@@ -141,6 +141,54 @@ template <asmjit::InstId id, bool writes, bool carry_in> void two(Emitter& e, co
 
 bool accepts_two(Source& s) { return general(s) && (!s.is_immediate(1) || s.size(0) < 8 || small(s.insn->immediate)); }
 
+// ---- flags made again -------------------------------------------------------------------------------------------------
+
+/// Both operands are needed, but for logic, where the result says everything.
+template <asmjit::InstId id> u32 inputs_of_two(const Source& s) {
+    if (!s.is_register(0) || s.reg(0) % 8)
+        return cannot_defer;
+    const u32 first = 1u << (s.reg(0) / 8);
+    constexpr bool by_result = id == I::kIdAnd || id == I::kIdOr || id == I::kIdXor;
+    if (by_result)
+        return first;
+    if (s.is_immediate(1))
+        return first;
+    if (!s.is_register(1) || s.reg(1) % 8)
+        return cannot_defer;
+    const bool same = s.reg(0) == s.reg(1);
+    if (same && (id == I::kIdAdd || id == I::kIdSub)) // the operand is gone
+        return cannot_defer;
+    return first | 1u << (s.reg(1) / 8);
+}
+
+template <asmjit::InstId id> void two_again(Emitter& e, const Source& s) {
+    const unsigned size = s.size(0);
+    if (id == I::kIdXor && s.is_register(1) && s.reg(0) == s.reg(1)) {
+        e.a.mov(host::word_ptr(state, at_status), 0x4600);
+        return;
+    }
+    const host::Gp first = e.read(s.reg(0), size, t1);
+    if (first.id() != t1.id())
+        e.a.mov(t1, host::gpq(first.id()));
+    const host::Gp value = sized(t1, size);
+    if (id == I::kIdAnd || id == I::kIdOr || id == I::kIdXor) {
+        e.a.test(value, value);
+    } else {
+        asmjit::Operand second = immediate(s, size);
+        if (s.is_register(1))
+            second = e.read(s.reg(1), size, t2);
+        if (id == I::kIdAdd)
+            e.a.emit(I::kIdSub, value, second);
+        if (id == I::kIdSub)
+            e.a.emit(I::kIdAdd, value, second);
+        e.a.emit(id, value, second);
+    }
+    if (logic<id> && !logic_clears_af())
+        e.store_flags(af);
+    else
+        e.store_flags(no_flags);
+}
+
 template <asmjit::InstId id, u16 makes, u16 keeps> void one(Emitter& e, const Source& s) {
     const unsigned size = s.size(0);
     if (s.is_memory(0)) {
@@ -289,13 +337,20 @@ std::span<const Operation> integer_operations() {
         {ZYDIS_MNEMONIC_MOVSX, accepts_general, extend<true>},
         {ZYDIS_MNEMONIC_MOVSXD, accepts_general, extend<true>},
         {ZYDIS_MNEMONIC_LEA, accepts_lea, lea},
-        {ZYDIS_MNEMONIC_ADD, accepts_two, two<I::kIdAdd, true, false>, no_flags, all_flags},
-        {ZYDIS_MNEMONIC_SUB, accepts_two, two<I::kIdSub, true, false>, no_flags, all_flags},
-        {ZYDIS_MNEMONIC_AND, accepts_two, two<I::kIdAnd, true, false>, no_flags, all_flags},
-        {ZYDIS_MNEMONIC_OR, accepts_two, two<I::kIdOr, true, false>, no_flags, all_flags},
-        {ZYDIS_MNEMONIC_XOR, accepts_two, two<I::kIdXor, true, false>, no_flags, all_flags},
-        {ZYDIS_MNEMONIC_CMP, accepts_two, two<I::kIdCmp, false, false>, no_flags, all_flags},
-        {ZYDIS_MNEMONIC_TEST, accepts_two, two<I::kIdTest, false, false>, no_flags, all_flags},
+        {ZYDIS_MNEMONIC_ADD, accepts_two, two<I::kIdAdd, true, false>, no_flags, all_flags, two_again<I::kIdAdd>,
+         inputs_of_two<I::kIdAdd>},
+        {ZYDIS_MNEMONIC_SUB, accepts_two, two<I::kIdSub, true, false>, no_flags, all_flags, two_again<I::kIdSub>,
+         inputs_of_two<I::kIdSub>},
+        {ZYDIS_MNEMONIC_AND, accepts_two, two<I::kIdAnd, true, false>, no_flags, all_flags, two_again<I::kIdAnd>,
+         inputs_of_two<I::kIdAnd>},
+        {ZYDIS_MNEMONIC_OR, accepts_two, two<I::kIdOr, true, false>, no_flags, all_flags, two_again<I::kIdOr>,
+         inputs_of_two<I::kIdOr>},
+        {ZYDIS_MNEMONIC_XOR, accepts_two, two<I::kIdXor, true, false>, no_flags, all_flags, two_again<I::kIdXor>,
+         inputs_of_two<I::kIdXor>},
+        {ZYDIS_MNEMONIC_CMP, accepts_two, two<I::kIdCmp, false, false>, no_flags, all_flags, two_again<I::kIdCmp>,
+         inputs_of_two<I::kIdCmp>},
+        {ZYDIS_MNEMONIC_TEST, accepts_two, two<I::kIdTest, false, false>, no_flags, all_flags, two_again<I::kIdTest>,
+         inputs_of_two<I::kIdTest>},
         {ZYDIS_MNEMONIC_ADC, accepts_two, two<I::kIdAdc, true, true>, cf, all_flags},
         {ZYDIS_MNEMONIC_SBB, accepts_two, two<I::kIdSbb, true, true>, cf, all_flags},
         {ZYDIS_MNEMONIC_INC, accepts_general, one<I::kIdInc, but_carry, cf>, no_flags, but_carry},

@@ -16,22 +16,35 @@ unsigned masked(const Source& s, unsigned size) { return static_cast<unsigned>(s
 bool by_cl(const Source& s) { return s.is_register(1); }
 
 bool accepts_shift(Source& s) {
-    if (!general(s) || s.size(0) < 4)
+    if (!general(s))
         return false;
     if (by_cl(s)) {
         // A count of zero keeps the flags. Where nobody looks at them it does not matter what there is.
         s.kills = no_flags;
-        return true;
+        s.keeps_some = true;
+        return s.size(0) >= 4;
     }
     const unsigned n = masked(s, s.size(0));
     s.kills = n == 0 ? no_flags : all_flags;
-    return true;
+    return n < 8 * s.size(0) && !(s.is_register(0) && s.reg(0) % 8);
 }
 
 /// OF of the first step, as a byte in t2.
 template <Kind kind> void overflow(Emitter& e, const host::Gp& value, unsigned size) {
     if (kind == Kind::arithmetic)
         return;
+    if (size < 4) {
+        e.a.movzx(host::edx, value);
+        if (kind == Kind::right) {
+            e.a.shr(host::edx, 8 * size - 1);
+        } else { // the two top bits as a number: they differ in 1 and 2
+            e.a.shr(host::edx, 8 * size - 2);
+            e.a.inc(host::edx);
+            e.a.shr(host::edx, 1);
+            e.a.and_(host::edx, 1);
+        }
+        return;
+    }
     e.a.mov(sized(t2, size), value);
     if (kind == Kind::left) {
         e.a.add(sized(t2, size), sized(t2, size));
@@ -40,7 +53,7 @@ template <Kind kind> void overflow(Emitter& e, const host::Gp& value, unsigned s
     e.a.shr(sized(t2, size), 8 * size - 1);
 }
 
-template <asmjit::InstId id, Kind kind> void shift_value(Emitter& e, const Source& s, const host::Gp& value) {
+template <asmjit::InstId id, Kind kind> void shift_value(Emitter& e, const Source& s, const host::Gp& value, bool live) {
     const unsigned size = s.size(0);
     const bool cl = by_cl(s);
     const unsigned n = cl ? 0 : masked(s, size);
@@ -55,9 +68,11 @@ template <asmjit::InstId id, Kind kind> void shift_value(Emitter& e, const Sourc
             e.a.mov(value, value);
         return;
     }
-    if (!s.live) {
+    if (!live) {
         if (cl && size == 4)
             e.a.mov(value, value);
+        if (s.deferred)
+            e.a.mov(e.run_field(offsetof(TranslatedRun, kept) + 8), host::gpq(value.id()));
         do_it();
         e.flags_dead();
         return;
@@ -96,7 +111,7 @@ template <asmjit::InstId id, Kind kind> void shift(Emitter& e, const Source& s) 
         // Through a register that no rule above needs: r13 holds the address, so the value comes and goes through kept space.
         e.a.mov(e.run_field(offsetof(TranslatedRun, kept)), address);
         e.a.mov(sized(t1, size), at);
-        shift_value<id, kind>(e, s, sized(t1, size));
+        shift_value<id, kind>(e, s, sized(t1, size), s.live);
         e.a.mov(address, e.run_field(offsetof(TranslatedRun, kept)));
         e.a.mov(at, sized(t1, size));
         return;
@@ -105,15 +120,24 @@ template <asmjit::InstId id, Kind kind> void shift(Emitter& e, const Source& s) 
     if (s.live && by_cl(s))
         e.clobber_flags(); // before the value comes to t1
     const host::Gp value = e.change(to, size, t1);
-    shift_value<id, kind>(e, s, value);
+    shift_value<id, kind>(e, s, value, s.live);
     e.finish(to, size, value);
 }
+
+/// The operand from before was kept.
+template <asmjit::InstId id, Kind kind> void shift_again(Emitter& e, const Source& s) {
+    e.a.mov(t1, e.run_field(offsetof(TranslatedRun, kept) + 8));
+    shift_value<id, kind>(e, s, sized(t1, s.size(0)), true);
+}
+
+u32 shift_inputs(const Source& s) { return by_cl(s) ? cannot_defer : 0; }
 
 // ---- rotates --------------------------------------------------------------------------------------------------------
 
 /// Only where nobody looks at the flags, or by one: those are the same on every host.
 bool accepts_rotate(Source& s) {
     s.kills = no_flags;
+    s.keeps_some = true;
     return general(s) && s.is_register(0) && s.size(0) >= 2;
 }
 
@@ -222,9 +246,12 @@ template <asmjit::InstId id> void flagless(Emitter& e, const Source& s) {
 
 std::span<const Operation> shift_operations() {
     static constexpr Operation rows[] = {
-        {ZYDIS_MNEMONIC_SHL, accepts_shift, shift<I::kIdShl, Kind::left>},
-        {ZYDIS_MNEMONIC_SHR, accepts_shift, shift<I::kIdShr, Kind::right>},
-        {ZYDIS_MNEMONIC_SAR, accepts_shift, shift<I::kIdSar, Kind::arithmetic>},
+        {ZYDIS_MNEMONIC_SHL, accepts_shift, shift<I::kIdShl, Kind::left>, no_flags, no_flags, shift_again<I::kIdShl, Kind::left>,
+         shift_inputs},
+        {ZYDIS_MNEMONIC_SHR, accepts_shift, shift<I::kIdShr, Kind::right>, no_flags, no_flags, shift_again<I::kIdShr, Kind::right>,
+         shift_inputs},
+        {ZYDIS_MNEMONIC_SAR, accepts_shift, shift<I::kIdSar, Kind::arithmetic>, no_flags, no_flags, shift_again<I::kIdSar, Kind::arithmetic>,
+         shift_inputs},
         {ZYDIS_MNEMONIC_ROL, accepts_rotate, rotate<I::kIdRol, true>},
         {ZYDIS_MNEMONIC_ROR, accepts_rotate, rotate<I::kIdRor, false>},
         {ZYDIS_MNEMONIC_RORX, accepts_flagless, flagless<I::kIdRorx>},
