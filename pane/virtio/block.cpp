@@ -58,7 +58,7 @@ void notified(VirtioDevice& d, unsigned queue) {
     Guest& g = d.guest();
     Chain chain;
     bool some = false;
-    for (;;) {
+    for (unsigned n = 0; n < Queue::batch; ++n) {
         const Queue::Next next = d.queue(queue).next(g, chain);
         if (next == Queue::Next::broken)
             return d.broken("the request queue is damaged");

@@ -71,7 +71,7 @@ void notified(VirtioDevice& d, unsigned queue) {
     Chain chain;
     Frame frame{};
     bool some = false;
-    for (;;) {
+    for (unsigned n = 0; n < Queue::batch; ++n) {
         const Queue::Next next = d.queue(queue).next(g, chain);
         if (next == Queue::Next::broken)
             return d.broken("the transmit queue is damaged");

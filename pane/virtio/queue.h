@@ -33,6 +33,9 @@ class Queue {
 public:
     static constexpr u16 most = 256;
 
+    /// Chains served for one notification: all that a queue holds, but not what another processor adds meanwhile without an end.
+    static constexpr unsigned batch = most;
+
     enum class Next : u8 { chain, empty, broken };
 
     /// The next chain that the driver has made available.
