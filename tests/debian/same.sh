@@ -31,7 +31,7 @@ ciphers() {
         cmp -s plain again && echo "$name $(sha256sum <secret)"
     done
     # Key exchange and signatures with keys that are derived, not drawn.
-    openssl rand -hex 0 && openssl prime 170141183460469231731687303715884105727
+    openssl prime 170141183460469231731687303715884105727
     openssl kdf -keylen 32 -kdfopt digest:SHA2-256 -kdfopt pass:vitrine -kdfopt salt:glass -kdfopt iter:1000 PBKDF2
     openssl mac -digest SHA256 -macopt hexkey:$key -in plain HMAC
     openssl mac -cipher AES-128-CBC -macopt hexkey:${key:0:32} -in plain CMAC
