@@ -101,8 +101,12 @@ void settle() {
     u.x2apic &= u.interrupt_delivery;
     u.virtual_nmis &= vtx::primary.nmi_window_exiting(allowed[1].one) != 0;
     u.invvpid_type = vtx::ept_vpid.invvpid_single(ept_vpid_word) ? 1 : 2;
-    u.vpid &= vtx::ept_vpid.invvpid(ept_vpid_word) &&
-              (vtx::ept_vpid.invvpid_single(ept_vpid_word) || vtx::ept_vpid.invvpid_all(ept_vpid_word));
+    const bool can_flush = vtx::ept_vpid.invvpid(ept_vpid_word) &&
+                           (vtx::ept_vpid.invvpid_single(ept_vpid_word) || vtx::ept_vpid.invvpid_all(ept_vpid_word));
+    if (u.vpid && !can_flush) {
+        u.vpid = false;
+        say("pane: goes without 'enable VPID': there is no INVVPID to drop translations by");
+    }
     u.preemption_rate = static_cast<unsigned>(vtx::misc.preemption_timer_rate(rdmsr(vtx::vmx_msr::misc)));
 }
 
