@@ -3,7 +3,6 @@
 #include "app/report.h"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 namespace vitrine::app {
 
@@ -12,12 +11,6 @@ using machine::EndingKind;
 using machine::row_of;
 
 namespace {
-
-double seconds(u64 nanoseconds) { return static_cast<double>(nanoseconds) / 1e9; }
-
-double mips(const RunReport& r) {
-    return r.host_time == 0 ? 0 : static_cast<double>(r.instructions) * 1e3 / static_cast<double>(r.host_time);
-}
 
 std::string outcome(const RunReport& r) {
     std::string text(row_of(r.ending.kind).name);
@@ -55,8 +48,8 @@ std::string stats_text(const RunReport& r) {
                                    "virtual seconds     {:.9f}\n"
                                    "host seconds        {:.3f}\n"
                                    "million per second  {:.1f}\n",
-                                   outcome(r), r.status, r.instructions, r.retired, seconds(r.virtual_time),
-                                   seconds(r.host_time), mips(r));
+                                   outcome(r), r.status, r.instructions, r.retired, r.virtual_seconds(),
+                                   r.host_seconds(), r.million_instructions_per_second());
     if (r.hash)
         text += fmt::format("hash                {}\n", r.hash->text());
     if (const auto& t = r.translator)
@@ -65,26 +58,6 @@ std::string stats_text(const RunReport& r) {
     for (const auto& [name, count] : r.counters)
         text += fmt::format("count {} {}\n", name, count);
     return text + vmx_text(r.vmx);
-}
-
-std::string json_text(const RunReport& r) {
-    nlohmann::ordered_json j;
-    j["name"] = r.name;
-    j["outcome"] = row_of(r.ending.kind).name;
-    j["status"] = r.status;
-    if (r.ending.kind == EndingKind::debug_exit)
-        j["verdict"] = r.ending.verdict;
-    j["message"] = ending_text(r.ending);
-    j["instructions"] = r.instructions;
-    j["retired"] = r.retired;
-    j["virtual_seconds"] = seconds(r.virtual_time);
-    j["host_seconds"] = seconds(r.host_time);
-    j["million_instructions_per_second"] = mips(r);
-    if (r.hash)
-        j["hash"] = r.hash->text();
-    j["counters"] = r.counters;
-    add_vmx(j, r.vmx);
-    return j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 std::string tap_text(const RunReport& r) {
@@ -101,7 +74,7 @@ std::string junit_text(const RunReport& r) {
                                    "<testsuites tests=\"1\" failures=\"{0}\">\n"
                                    "<testsuite name=\"vitrine\" tests=\"1\" failures=\"{0}\" time=\"{1:.3f}\">\n"
                                    "<testcase classname=\"vitrine\" name=\"{2}\" time=\"{1:.3f}\">",
-                                   r.passed() ? 0 : 1, seconds(r.host_time), name);
+                                   r.passed() ? 0 : 1, r.host_seconds(), name);
     if (!r.passed())
         text += fmt::format("<failure message=\"{}\">{}</failure>",
                             escaped_xml(fmt::format("{} (status {})", outcome(r), r.status)),

@@ -24,6 +24,10 @@ struct RunReport {
     std::map<std::string, u64, std::less<>> counters;
     VmxReport vmx;
 
+    double virtual_seconds() const { return static_cast<double>(virtual_time) / 1e9; }
+    double host_seconds() const { return static_cast<double>(host_time) / 1e9; }
+    double million_instructions_per_second() const { return host_time == 0 ? 0 : static_cast<double>(instructions) * 1e3 / static_cast<double>(host_time); }
+
     /// Powered off, or a verdict of 0.
     bool passed() const;
 };

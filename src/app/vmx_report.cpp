@@ -2,16 +2,15 @@
 // The report of VM exits and failing VM entries.
 #include "app/vmx_report.h"
 
+#include "machine/machine.h"
+
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 namespace vitrine::app {
 
 namespace {
 
 constexpr std::size_t most_places = 10; ///< guest rips that are shown
-
-std::string hexadecimal(u64 value) { return fmt::format("{:#x}", value); }
 
 } // namespace
 
@@ -54,39 +53,6 @@ std::string vmx_text(const VmxReport& report) {
     if (!report.failed_entries.empty())
         text += fmt::format("failed VM entries   {}\n", report.failed_entries.size());
     return text;
-}
-
-void add_vmx(nlohmann::ordered_json& json, const VmxReport& report) {
-    for (const VirtualProcessor& p : report.virtual_processors) {
-        nlohmann::ordered_json one{{"cpu", p.cpu}, {"vmcs", hexadecimal(p.vmcs)}, {"exits", p.exits}};
-        const auto rows = [&](const char* name, const std::vector<vtx::ExitStatistics::Row>& from, bool place) {
-            for (const auto& r : from) {
-                nlohmann::ordered_json row{{"reason", vtx::find_exit(r.key.reason)->id}, {"exits", r.sum.exits}, {"instructions", r.sum.instructions}, {"highest", r.sum.highest}};
-                if (place)
-                    row["rip"] = hexadecimal(r.key.rip);
-                one[name].push_back(std::move(row));
-            }
-        };
-        rows("reasons", p.reasons, false);
-        rows("places", p.places, true);
-        json["virtual_processors"].push_back(std::move(one));
-    }
-    for (const vtx::EntryReport& e : report.failed_entries) {
-        nlohmann::ordered_json one{{"outcome", e.outcome}, {"cpu", e.cpu}, {"vmcs", hexadecimal(e.vmcs)}, {"rip", hexadecimal(e.rip)}, {"virtual_nanoseconds", e.time}};
-        for (const vtx::RuleReport& r : e.rules) {
-            nlohmann::ordered_json rule{{"rule", r.rule->id}, {"sentence", r.rule->sentence}, {"section", r.rule->section->title}};
-            for (const vtx::FieldReport& f : r.fields) {
-                nlohmann::ordered_json field{{"name", vtx::row(f.field).name}, {"value", hexadecimal(f.value)}};
-                if (f.written) {
-                    field["last_written_at_rip"] = hexadecimal(f.writer_rip);
-                    field["entries_ago"] = f.entries_ago;
-                }
-                rule["fields"].push_back(std::move(field));
-            }
-            one["broken"].push_back(std::move(rule));
-        }
-        json["failed_vm_entries"].push_back(std::move(one));
-    }
 }
 
 } // namespace vitrine::app

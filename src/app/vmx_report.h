@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// VM exits and failing VM entries at the end of a run, as text and as JSON.
+// VM exits and failing VM entries at the end of a run, as plain data and as text.
 #pragma once
 
-#include "machine/machine.h"
 #include "vtx/entry_report.h"
 #include "vtx/exit_statistics.h"
 
-#include <nlohmann/json_fwd.hpp>
-
 #include <string>
 #include <vector>
+
+namespace vitrine::machine {
+class Machine;
+}
 
 namespace vitrine::app {
 
@@ -29,8 +30,5 @@ VmxReport vmx_report(machine::Machine& m);
 
 /// Tables for --stats; empty when there was no VM exit.
 std::string vmx_text(const VmxReport& report);
-
-/// Adds "virtual_processors" and "failed_vm_entries" where there are any.
-void add_vmx(nlohmann::ordered_json& json, const VmxReport& report);
 
 } // namespace vitrine::app
