@@ -2,6 +2,7 @@
 // Prints what was counted, and ends the machine: switched off exactly when all guests ended as their configuration says.
 #include "pane/report.h"
 
+#include "pane/console/console.h"
 #include "pane/guest/guest.h"
 #include "pane/kernel/acpi.h"
 #include "pane/kernel/apic.h"
@@ -15,10 +16,12 @@
 namespace vitrine::pane {
 
 extern MachineTables machine;
+extern Config config;
 
 namespace {
 
 u64 code_at_start;
+u64 next_live; ///< TSC at which the live figures are due
 
 u64 milliseconds(u64 ticks) { return scale(ticks, 1000, tsc_frequency()); }
 
@@ -27,21 +30,22 @@ void figure(const Guest& g, const char* what, u64 value) {
         say("[{}] {-44}{12}", g.config.name, what, value);
 }
 
-void exits(const Guest& g) {
+template <unsigned long N> u64 sum(const u64 (&counters)[N]) {
     u64 all = 0;
-    for (const u64 n : g.statistics.exits)
+    for (const u64 n : counters)
         all += n;
-    figure(g, "VM exits", all);
+    return all;
+}
+
+void exits(const Guest& g) {
+    figure(g, "VM exits", sum(g.statistics.exits));
     for (const vtx::ExitRow& row : vtx::exit_rows)
         if (const u64 n = g.statistics.exits[static_cast<unsigned>(row.reason)])
             say("[{}]   exit {-2} {-35}{12}", g.config.name, static_cast<unsigned>(row.reason), row.name, n);
 }
 
 void ports(const Guest& g) {
-    u64 all = 0;
-    for (const u64 n : g.port_writes)
-        all += n;
-    figure(g, "intercepted port writes", all);
+    figure(g, "intercepted port writes", sum(g.port_writes));
     for (unsigned port = 0; port < 65536; ++port)
         if (const u64 n = g.port_writes[port])
             say("[{}]   port {-8x}{-33}{12}", g.config.name, port, device_at(static_cast<u16>(port)) ? device_at(static_cast<u16>(port)) : "nothing there", n);
@@ -51,18 +55,28 @@ void ports(const Guest& g) {
                 say("[{}]   8259 {} {-32}{12}", g.config.name, chip ? "slave " : "master", pic_word_names[w], n);
 }
 
+struct VirtualInterrupts {
+    u64 timers = 0, ipis = 0, all = 0;
+};
+
+VirtualInterrupts virtual_interrupts(const Guest& g) {
+    VirtualInterrupts v;
+    for (unsigned n = 0; n < g.vcpu_count; ++n) {
+        v.timers += g.vcpus[n]->apic.timer_interrupts;
+        v.ipis += g.vcpus[n]->apic.ipis;
+    }
+    v.all = g.statistics.from_8259 + v.timers + v.ipis;
+    for (const u64 n : g.io_apic.delivered)
+        v.all += n;
+    return v;
+}
+
 void interrupts(const Guest& g) {
     const Statistics& s = g.statistics;
     figure(g, "physical interrupts taken while it ran", s.physical_interrupts);
-    u64 by_apics = 0, timers = 0, ipis = 0;
-    for (unsigned n = 0; n < g.vcpu_count; ++n) {
-        timers += g.vcpus[n]->apic.timer_interrupts;
-        ipis += g.vcpus[n]->apic.ipis;
-    }
-    for (const u64 n : g.io_apic.delivered)
-        by_apics += n;
+    const auto [timers, ipis, all] = virtual_interrupts(g);
     // With virtual-interrupt delivery the processor takes those of the local APICs out of the virtual-APIC page itself.
-    figure(g, "virtual interrupts", s.from_8259 + by_apics + timers + ipis);
+    figure(g, "virtual interrupts", all);
     figure(g, "  injected by Pane at VM entries", s.injected);
     figure(g, "  of these from the 8259s", s.from_8259);
     for (unsigned n = 0; n < 16; ++n)
@@ -91,6 +105,25 @@ void devices(const Guest& g) {
 } // namespace
 
 void report_start() { code_at_start = code_checksum(); }
+
+u64 report_live(u64 now) {
+    if (!config.live)
+        return ~0ull;
+    if (now < next_live)
+        return next_live;
+    next_live = now + config.live * tsc_frequency();
+    for (unsigned n = 0; n < guest_count; ++n) {
+        const Guest& g = *guests[n];
+        if (!g.alive() || !console_shared())
+            continue;
+        say("[{}] live at {} ms: {} VM exits, {} EPT violations, {} port writes, {} of them to the 8259s; interrupts: {} physical, {} virtual",
+            g.config.name, milliseconds_since_start(), sum(g.statistics.exits),
+            g.statistics.exits[static_cast<unsigned>(vtx::ExitReason::ept_violation)], sum(g.port_writes),
+            g.port_writes[0x20] + g.port_writes[0x21] + g.port_writes[0xa0] + g.port_writes[0xa1], g.statistics.physical_interrupts,
+            virtual_interrupts(g).all);
+    }
+    return next_live;
+}
 
 void report_line(const Guest& g) {
     say("{-12} {-9} {} MiB, {} processors, ran {} ms of {} ms, {} VM entries{}", g.config.name,

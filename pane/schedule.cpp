@@ -135,9 +135,11 @@ void run_processor(Cpu& cpu) {
             cpu.running->unload();
         answer_requests();
         const u64 now = rdtsc();
-        const u64 event = advance_guests(now);
+        u64 event = advance_guests(now);
         if (all_has_ended)
             finish();
+        if (const u64 live = report_live(now); live < event)
+            event = live;
         Vcpu* v = pick(cpu, now);
         if (!v) {
             sleep(cpu, event);

@@ -191,12 +191,15 @@ void read_config(std::string_view file, std::string_view text, Config& config) {
         } else if (w.text == "console") {
             config.console = r.need("'all' or a guest's name").text;
             r.end_line();
+        } else if (w.text == "live") {
+            config.live = r.number(0, 3600, "the seconds between two lines of live figures");
+            r.end_line();
         } else if (w.text == "failure-port") {
             config.failure_port = static_cast<u16>(r.number(1, 0xffff, "the port"));
             config.failure_value = static_cast<u8>(r.number(0, 0xff, "the value"));
             r.end_line();
         } else {
-            r.wrong(w, "'{}' is unknown here; there are guest, console and failure-port", w.text);
+            r.wrong(w, "'{}' is unknown here; there are guest, console, live and failure-port", w.text);
         }
     }
     if (config.guest_count == 0)

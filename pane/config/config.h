@@ -28,6 +28,7 @@ struct Config {
     GuestConfig guests[most_guests];
     unsigned guest_count = 0;
     std::string_view console = "all";
+    u64 live = 0; ///< seconds between two lines of live figures; 0: none
     u16 failure_port = 0;
     u8 failure_value = 1;
 };

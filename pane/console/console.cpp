@@ -106,6 +106,8 @@ void console_focus(Guest* g) {
         prompt_show();
 }
 
+bool console_shared() { return !focus && !prompt_busy(); }
+
 void console_write(Guest& g, char c) {
     if (focus == &g) {
         serial_put(c == '\n' ? '\r' : c);

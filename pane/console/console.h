@@ -17,6 +17,9 @@ void console_write(Guest& guest, char c);
 /// The rest of an unfinished line.
 void console_flush(Guest& guest);
 
+/// All guests share the terminal and nobody is typing: a line of Pane's own disturbs nothing.
+bool console_shared();
+
 /// Takes what has been typed.
 void console_poll();
 

@@ -109,6 +109,8 @@ void execute(std::string_view text) {
 
 } // namespace
 
+bool prompt_busy() { return length != 0; }
+
 void prompt_show() { print(serial_out, "\npane> "); }
 
 bool prompt_key(char c) {

@@ -6,6 +6,9 @@ namespace vitrine::pane {
 
 void prompt_show();
 
+/// A line has been begun.
+bool prompt_busy();
+
 /// True when the line is done and the keys may go back to the guest.
 bool prompt_key(char c);
 

@@ -5,7 +5,7 @@
 #include "app/run_options.h"
 #include "app/vmx_report.h"
 #include "machine/ending.h"
-#include "jit/translator.h"
+#include "jit/statistics.h"
 #include "machine/hash128.h"
 
 #include <map>

@@ -9,7 +9,7 @@
 #include "vtx/capability_list.h"
 #include "x86/model.h"
 
-#include "jit/translator.h"
+#include "jit/statistics.h"
 
 #include <algorithm>
 
@@ -92,7 +92,7 @@ Expected<> vmx(RunOptions& o, const std::string& v) {
 
 Expected<> code_cache(RunOptions& o, const std::string& v) {
     o.config.code_cache = TRY(parse_size("--code-cache", v));
-    if (o.config.code_cache < jit::Translator::least_size || o.config.code_cache > jit::Translator::most_size)
+    if (o.config.code_cache < jit::least_code_cache || o.config.code_cache > jit::most_code_cache)
         return Error("--code-cache " + v + ": must be a size from 1M to 1G, such as 64M");
     return {};
 }

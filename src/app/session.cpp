@@ -154,8 +154,7 @@ Expected<RunReport> run_session(RunOptions options) {
     if (options.stats || options.json)
         report.hash = m->hash();
     m->settle_stale();
-    if (m->translator())
-        report.translator = m->translator()->stats();
+    report.translator = m->translator_stats();
     report.counters = m->glass().counters();
     report.vmx = vmx_report(*m);
     if (outside.perfetto)

@@ -4,6 +4,7 @@
 
 #include "jit/code_memory.h"
 #include "jit/emitter.h"
+#include "jit/statistics.h"
 #include "jit/stubs.h"
 #include "x86/host_faults.h"
 #include "x86/translator_port.h"
@@ -15,16 +16,9 @@
 
 namespace vitrine::jit {
 
-/// What it has done; for people.
-struct TranslatorStats {
-    u64 blocks = 0, refused = 0, links = 0, runs = 0, flushes = 0, code_bytes = 0;
-};
-
 class Translator final : public TranslatorPort {
 public:
-    static constexpr u64 default_size = 64 << 20, least_size = 1 << 20, most_size = 1 << 30;
-
-    explicit Translator(u64 code_size = default_size);
+    explicit Translator(u64 code_size = default_code_cache);
     ~Translator() override;
 
     void translate(Cpu& cpu, Block& block) override;

@@ -17,7 +17,7 @@ namespace {
 using Program = std::function<void(x86::Assembler&)>;
 
 struct Machine : BareMachine {
-    explicit Machine(bool translated, u64 size = Translator::least_size) {
+    explicit Machine(bool translated, u64 size = least_code_cache) {
         if (!translated)
             return;
         translator = std::make_unique<Translator>(size);

@@ -4,6 +4,7 @@
 
 #include "firmware/boot.h"
 #include "firmware/mtrr.h"
+#include "jit/translator.h"
 #include "machine/board.h"
 #include "machine/boot_state.h"
 #include "machine/legacy_hardware.h"
@@ -348,6 +349,10 @@ void Machine::settle_stale() {
     for (auto& cpu : cpus_)
         if (Stale* stale = cpu->stale())
             stale->settle();
+}
+
+std::optional<jit::TranslatorStats> Machine::translator_stats() const {
+    return translator_ ? std::optional(translator_->stats()) : std::nullopt;
 }
 
 u64 Machine::retired() const {

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "glass/glass.h"
 #include "interrupts/router.h"
-#include "jit/translator.h"
+#include "jit/statistics.h"
 #include "machine/config.h"
 #include "machine/ending.h"
 #include "machine/hash_visitor.h"
@@ -59,8 +59,8 @@ public:
     /// Virtual nanoseconds since power on.
     u64 now() const { return clock_.now(); }
 
-    /// Null when the interpreter runs everything.
-    const jit::Translator* translator() const { return translator_.get(); }
+    /// Nothing when the interpreter runs everything.
+    std::optional<jit::TranslatorStats> translator_stats() const;
 
     /// Architecturally retired instructions of all processors.
     u64 retired() const;

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// What those who only set up a translator and look at its figures must know of it.
+#pragma once
+
+#include "words/integers.h"
+
+namespace vitrine::jit {
+
+class Translator;
+
+/// Bytes of host code.
+inline constexpr u64 default_code_cache = 64 << 20, least_code_cache = 1 << 20, most_code_cache = 1 << 30;
+
+/// What it has done; for people.
+struct TranslatorStats {
+    u64 blocks = 0, refused = 0, links = 0, runs = 0, flushes = 0, code_bytes = 0;
+};
+
+} // namespace vitrine::jit
