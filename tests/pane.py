@@ -12,11 +12,12 @@ import threading
 from pathlib import Path
 
 from machines import TREE, check, encode, guest_image, run, tiny_guest
+from terminals import Terminal
 
 parser = argparse.ArgumentParser(description="Boots Pane in Vitrine.")
 parser.add_argument("vitrine", type=Path, help="the program under test")
 parser.add_argument("pane", type=Path, help="pane.elf")
-parser.add_argument("--only", required=True, choices=["linux", "smp", "chip", "tour", "prompt", "escape", "shares", "capabilities", "config", "bochs", "bochs-linux"])
+parser.add_argument("--only", required=True, choices=["linux", "smp", "chip", "tour", "prompt", "escape", "shares", "shells", "stress", "bzimage", "capabilities", "config", "bochs", "bochs-linux"])
 parser.add_argument("--keep", metavar="DIR", type=Path, help="leave images and configurations there")
 options = parser.parse_args()
 scratch = tempfile.TemporaryDirectory()
@@ -202,15 +203,15 @@ def config_errors():
 MODULES = "virtio_mmio,virtio_net,virtio_blk,virtio_console"
 
 
-def linux_guests(guests, cpus, memory="1G"):
-    kernel, initramfs = guest_image("--vmlinux", "--modules", MODULES)
+def linux_guests(guests, cpus, memory="1G", image=("--vmlinux", "--modules", MODULES), stop=60):
+    kernel, initramfs = guest_image(*image)
     rows = []
     for name, number, more, command in guests:
         rows.append((name, "memory 256M", f"kernel {Path(kernel).name}", f"initrd {Path(initramfs).name}", *more,
                      f'cmdline "console=ttyS0 quiet panic=-1 vitrine.run={encode(command)}"'))  # fmt: skip
     disk = folder / "disk"
     disk.write_bytes(bytes(range(256)) * 4096)
-    finished = pane(config("linux.txt", *rows), kernel, initramfs, disk, cpus=cpus, memory=memory, stop=60)
+    finished = pane(config("linux.txt", *rows), kernel, initramfs, disk, cpus=cpus, memory=memory, stop=stop)
     ended_well(finished, [g[0] for g in guests])
     for guest, *_ in guests:
         check("VITRINE-RUN-END status 0" in of_guest(finished, guest), f"the command of {guest} failed", finished)
@@ -252,6 +253,68 @@ def smp():
     print("a Debian guest with 4 processors on 2")
 
 
+def stress():
+    """stress-ng's own checks of what it computes; one operation is one of its methods, and all have their turn."""
+    command = "stress-ng --cpu {} --cpu-method all --cpu-ops {} --verify 2>&1"
+    finished = linux_guests([("one", 1, [], command.format(1, 200)), ("four", 2, ["cpus 4"], command.format(4, 800))], cpus=2,
+                            image=("--vmlinux", "--with", "stress-ng"), stop=3600)  # fmt: skip
+    for guest in ("one", "four"):
+        lines = "\n".join(of_guest(finished, guest))
+        check("successful run completed" in lines and not re.search("fail|error", lines), f"stress-ng in {guest}:\n{lines}")
+    print("stress-ng: right in guests with 1 and 4 processors")
+
+
+def bzimage():
+    finished = linux_guests([("packed", 1, [], "uname -r")], cpus=1, image=())
+    check("6.1." in "".join(of_guest(finished, "packed")), "the guest does not say its kernel's version", finished)
+    print("a Debian guest from its bzImage")
+
+
+def shells():
+    """Somebody at the terminal of ./run: live figures, one guest's shell, the other's, Pane's prompt, and both switched off."""
+    kernel, initramfs = guest_image("--vmlinux", "--modules", "virtio_mmio,virtio_net")
+    setup = subprocess.run([TREE / "tools/demonstration", "configuration", "--shell", kernel, initramfs], stdout=subprocess.PIPE, check=True)
+    (folder / "shells.txt").write_bytes(setup.stdout)
+    modules = [word for m in (folder / "shells.txt", kernel, initramfs) for word in ("--module", m)]
+    t = Terminal(options.vitrine, "run", "--vmx", "on", "--kernel", options.pane, *modules, "--memory", "1G", "--cpus", 2, "--debug-exit", "0xf4")
+    t.until(r"(?s)busybox on Debian's kernel.*busybox on Debian's kernel")
+    t.until(r"\[alpha\] live at \d+ ms: \d+ VM exits, \d+ EPT violations, \d+ port writes, \d+ of them to the 8259s; interrupts: \d+ physical, \d+ virtual")
+    t.type("\x141")
+    t.until("alpha has the terminal")
+    t.type("\recho $((6*7)) from $(hostname -i 2>/dev/null; ifconfig eth0 | grep -o '10.0.0.[0-9]*' | head -1)\r")
+    t.until("\n42 from .*10.0.0.1")
+    t.type("ping -c 2 10.0.0.2\r")
+    t.until("2 packets transmitted, 2 packets received, 0% packet loss")
+    t.type("\x142")
+    t.until("beta has the terminal")
+    t.type("\r")
+    t.until("~ # ")
+    t.type("cat\r")
+    t.until("cat\r*\n")
+    t.type("echoed\r")
+    t.until("echoed\r*\n+echoed")
+    t.type("\x03")  # Ctrl-C is the guest's
+    t.until("~ # ")
+    t.type("echo $((8*9)) from beta\r")
+    t.until("\n72 from beta")
+    t.type("\x14p")
+    t.until("pane> ")
+    t.type("stats alpha\r")
+    t.until(r"8259 master ICW1")
+    t.type("pause alpha\r")
+    t.until("pane> ")
+    t.type("list\r")
+    t.until("alpha +paused")
+    t.type("resume alpha\r")
+    t.until("pane> ")
+    t.type("\x142\rpoweroff -f\r")
+    t.until("guest 'beta' has ended: power-off")
+    t.type("\x141\rpoweroff -f\r")
+    t.until("PANE-DONE all guests ended as they should")
+    check(t.end() == 0, f"Pane at a terminal: {t.said}")
+    print("two shells, typed into one after the other; the prompt; all switched off")
+
+
 def on_bochs(seconds, *modules):
     """What Pane says on Bochs, another maker's VMX, until it is done; Debian's 2.7 is slow."""
     sys.path.insert(0, str(TREE / "bench"))
@@ -291,4 +354,5 @@ def bochs_linux():
     print("on Bochs: stock Debian Linux")
 
 
-{"linux": linux, "smp": smp, "chip": chip, "tour": tour, "prompt": prompt, "escape": escape, "shares": shares, "capabilities": capabilities, "config": config_errors, "bochs": bochs, "bochs-linux": bochs_linux}[options.only]()
+parts = [linux, smp, stress, bzimage, shells, chip, tour, prompt, escape, shares, capabilities, bochs, bochs_linux]
+{"config": config_errors, **{part.__name__.replace("_", "-"): part for part in parts}}[options.only]()

@@ -3,77 +3,30 @@
 # Somebody sits at a terminal: boots Debian's kernel to its shell, types, looks into the monitor, pulls the plug; the terminal is always given back.
 
 import argparse
-import os
-import pty
 import re
-import select
 import signal
 import subprocess
-import sys
-import termios
-import time
 from pathlib import Path
 
-TREE = Path(__file__).resolve().parent.parent
+from machines import guest_image
+from terminals import Terminal, fail
+
 CTRL_A = "\x01"
 
 parser = argparse.ArgumentParser(description="Uses Vitrine on a terminal.")
 parser.add_argument("vitrine", type=Path, help="the program under test")
 parser.add_argument("--only", choices=["keys", "signals", "script", "shell"], help="one part")
 options = parser.parse_args()
-kernel, initramfs = subprocess.run([TREE / "tools/guest-image", "--vmlinux"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+kernel, initramfs = guest_image("--vmlinux")
 
 
-def fail(text, *more):
-    print(text, *more, sep="\n---\n")
-    sys.exit(1)
-
-
-class Terminal:
-    """Vitrine with a terminal of its own."""
-
-    def __init__(self, *arguments, append="console=ttyS0 panic=-1"):
-        self.master, slave = pty.openpty()
-        self.slave = slave
-        self.cooked = termios.tcgetattr(slave)
-        command = [options.vitrine, "run", "--kernel", kernel, "--initrd", initramfs, "--append", append, *arguments]
-        self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
-        self.said = ""
-
-    def type(self, text):
-        os.write(self.master, text.encode())
-
-    def until(self, pattern, seconds=300):
-        """Waits for it, and forgets what was said up to there."""
-        end = time.monotonic() + seconds
-        while not (found := re.search(pattern, self.said)):
-            ready, _, _ = select.select([self.master], [], [], 1)
-            if ready:
-                self.said += os.read(self.master, 4096).decode(errors="replace")
-            elif self.process.poll() is not None or time.monotonic() > end:
-                fail(f"/{pattern}/ does not come (status {self.process.poll()})", self.said[-3000:])
-        before, self.said = self.said[: found.end()], self.said[found.end() :]
-        return before
-
-    def raw(self):
-        return not termios.tcgetattr(self.slave)[3] & termios.ICANON
-
-    def end(self):
-        """The exit status; the terminal must be as before."""
-        while self.process.poll() is None:
-            ready, _, _ = select.select([self.master], [], [], 0.1)
-            if ready:
-                self.said += os.read(self.master, 4096).decode(errors="replace")
-        if termios.tcgetattr(self.slave) != self.cooked:
-            fail("the terminal is not given back as it was", self.said[-1000:])
-        os.close(self.master)
-        os.close(self.slave)
-        return self.process.returncode
+def vitrine(*arguments, append="console=ttyS0 panic=-1"):
+    return Terminal(options.vitrine, "run", "--kernel", kernel, "--initrd", initramfs, "--append", append, *arguments)
 
 
 def keys():
     """The escape key, and the monitor behind it, while the kernel boots."""
-    t = Terminal()
+    t = vitrine()
     t.until("Linux version")
     if not t.raw():
         fail("the terminal is not raw")
@@ -115,7 +68,7 @@ def signals():
     """The terminal is given back whatever ends the run."""
     for number, how in [(signal.SIGTERM, "ended by SIGTERM"), (signal.SIGINT, "ended by SIGINT"), (signal.SIGHUP, "ended by SIGHUP"),
                         (signal.SIGSEGV, ""), (signal.SIGABRT, "")]:  # fmt: skip
-        t = Terminal("--stats")
+        t = vitrine("--stats")
         t.until("Linux version")
         if not t.raw():
             fail("the terminal is not raw")
@@ -151,7 +104,7 @@ def script():
 
 def shell():
     """The shell answers, and poweroff ends the run with status 0."""
-    t = Terminal(append="console=ttyS0 quiet")
+    t = vitrine(append="console=ttyS0 quiet")
     t.until(r"~ # ")
     t.type("echo $((6*7)) is the answer\r")
     t.until(r"\n42 is the answer\s")
