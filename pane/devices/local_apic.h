@@ -41,6 +41,9 @@ public:
     /// What came since the last look goes to IRR. Then the highest pending vector, 0 for none.
     u8 pending();
 
+    /// The highest vector in service, 0 for none.
+    u8 serving() const { return highest(apic::in_service); }
+
     /// The vector that may be delivered now; 0: none is above the processor's priority.
     u8 deliverable();
     void begin_service(u8 vector);

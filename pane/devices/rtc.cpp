@@ -15,7 +15,7 @@ enum Register : u8 {
 };
 
 // Register B: SET, PIE, AIE, UIE, binary data, 24 hours. Register C: the same interrupts as flags, and IRQF.
-constexpr u8 b_set = 0x80, periodic = 0x40, alarm = 0x20, update = 0x10, b_binary = 4, b_24 = 2, c_irq = 0x80;
+constexpr u8 periodic = 0x40, alarm = 0x20, update = 0x10, b_binary = 4, b_24 = 2, c_irq = 0x80;
 constexpr u8 update_in_progress = 0x80;
 
 struct Date {

@@ -56,8 +56,8 @@ void Vcpu::prepare_entry() {
 
     u8 vector = 0;
     if (vmx_use.interrupt_delivery && apic.enabled()) {
-        const u64 status = vmread(F::guest_interrupt_status);
-        vmwrite(F::guest_interrupt_status, (status & 0xff00) | apic.pending());
+        // SVI too: where an end of interrupt exits, Pane has changed the in-service register behind the processor's back.
+        vmwrite(F::guest_interrupt_status, static_cast<u64>(apic.serving()) << 8 | apic.pending());
         for (unsigned n = 0; n < 4; ++n)
             vmwrite(vtx::after(F::eoi_exit_bitmap_0, n), apic.level_vectors(n));
     } else {

@@ -55,5 +55,5 @@ std::size_t strlen(const char* text) {
 
 namespace std {
 /// libstdc++'s string_view calls this for a position past its end: a bug of Pane.
-[[noreturn]] void __throw_out_of_range_fmt(const char* what, ...) { vitrine::pane::panic("a bug of Pane: {}", what); }
+__attribute__((__noreturn__)) void __throw_out_of_range_fmt(const char* what, ...) { vitrine::pane::panic("a bug of Pane: {}", what); }
 } // namespace std

@@ -21,7 +21,7 @@ namespace {
 u16 next_vpid = 1;
 
 // Access rights of segments after reset and INIT (SDM volume 3, Processor State After Reset), and flat ones.
-constexpr u64 real_code = 0x9b, real_data = 0x93, ldt = 0x82, busy_tss = 0x8b, unusable = 0x10000;
+constexpr u64 real_code = 0x9b, real_data = 0x93, ldt = 0x82, busy_tss = 0x8b;
 constexpr u64 flat_code_32 = 0xc09b, flat_code_64 = 0xa09b, flat_data = 0xc093;
 enum Segment : unsigned { es, cs, ss, ds, fs, gs, ldtr, tr, count };
 
