@@ -19,6 +19,7 @@ parser.add_argument("vitrine", type=Path, help="the program under test")
 parser.add_argument("pane", type=Path, help="pane.elf")
 parser.add_argument("--only", required=True, choices=["linux", "smp", "chip", "tour", "prompt", "escape", "apic", "shares", "shells", "stress", "bzimage", "capabilities", "config", "bochs", "bochs-linux"])
 parser.add_argument("--keep", metavar="DIR", type=Path, help="leave images and configurations there")
+parser.add_argument("--stale", action="store_true", help="with --stale max; it must find nothing")
 options = parser.parse_args()
 scratch = tempfile.TemporaryDirectory()
 folder = options.keep or Path(scratch.name)
@@ -38,7 +39,9 @@ def config(name, *guests):
 def pane(*modules, vmx="on", cpus=1, memory="512M", stop=30, more=(), keys=subprocess.DEVNULL):
     arguments = [word for m in modules for word in ("--module", m)]
     finished = run(options.vitrine, "--vmx", vmx, "--kernel", options.pane, *arguments, "--memory", memory, "--cpus", cpus,
-                   "--debug-exit", "0xf4", "--stop-after", stop, "--stats", *more, stdin=keys)  # fmt: skip
+                   "--debug-exit", "0xf4", "--stop-after", stop, "--stats", *(["--stale", "max"] if options.stale else []), *more, stdin=keys)  # fmt: skip
+    found = re.findall(r"^count stale\.[\w-]+ [1-9].*$|.*entry\.(?:invalid|msr-load).*", finished.stderr, re.M)
+    check(not found, f"Pane has missed an invalidation or broken a rule of VM entries: {found}", finished)
     finished.stdout = finished.stdout.replace("\r", "")
     return finished
 
