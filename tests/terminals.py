@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A program on a terminal of its own, and somebody who types and reads there.
 
+import atexit
 import os
 import pty
 import re
@@ -23,6 +24,7 @@ class Terminal:
         self.cooked = termios.tcgetattr(slave)
         self.process = subprocess.Popen([str(word) for word in command], stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
         self.said = ""
+        atexit.register(self.process.kill)  # whoever gives up leaves nothing running
 
     def type(self, text):
         os.write(self.master, text.encode())
