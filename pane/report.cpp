@@ -102,6 +102,23 @@ void devices(const Guest& g) {
     figure(g, "accesses to MSRs refused", g.statistics.refused_msrs);
 }
 
+/// Three lines: sums, exits by reason, the 8259s by register.
+void live(const Guest& g) {
+    say("[{}] live at {} ms: {} VM exits, {} EPT violations, {} port writes; interrupts: {} physical, {} virtual", g.config.name,
+        milliseconds_since_start(), sum(g.statistics.exits), g.statistics.exits[static_cast<unsigned>(vtx::ExitReason::ept_violation)],
+        sum(g.port_writes), g.statistics.physical_interrupts, virtual_interrupts(g).all);
+    print(serial_out, "[{}] live exits:", g.config.name);
+    for (const vtx::ExitRow& row : vtx::exit_rows)
+        if (const u64 count = g.statistics.exits[static_cast<unsigned>(row.reason)])
+            print(serial_out, " {} {},", row.name, count);
+    print(serial_out, "\n[{}] live 8259s:", g.config.name);
+    for (unsigned chip = 0; chip < 2; ++chip)
+        for (unsigned w = 0; w < static_cast<unsigned>(PicWord::count); ++w)
+            if (const u64 count = g.pic.words[chip][w])
+                print(serial_out, " {} {} {},", chip ? "slave" : "master", pic_word_names[w], count);
+    say(" {} interrupts", g.statistics.from_8259);
+}
+
 } // namespace
 
 void report_start() { code_at_start = code_checksum(); }
@@ -111,17 +128,11 @@ u64 report_live(u64 now) {
         return ~0ull;
     if (now < next_live)
         return next_live;
+    const bool first = !next_live;
     next_live = now + config.live * tsc_frequency();
-    for (unsigned n = 0; n < guest_count; ++n) {
-        const Guest& g = *guests[n];
-        if (!g.alive() || !console_shared())
-            continue;
-        say("[{}] live at {} ms: {} VM exits, {} EPT violations, {} port writes, {} of them to the 8259s; interrupts: {} physical, {} virtual",
-            g.config.name, milliseconds_since_start(), sum(g.statistics.exits),
-            g.statistics.exits[static_cast<unsigned>(vtx::ExitReason::ept_violation)], sum(g.port_writes),
-            g.port_writes[0x20] + g.port_writes[0x21] + g.port_writes[0xa0] + g.port_writes[0xa1], g.statistics.physical_interrupts,
-            virtual_interrupts(g).all);
-    }
+    for (unsigned n = 0; n < guest_count && !first && console_shared(); ++n)
+        if (guests[n]->alive())
+            live(*guests[n]);
     return next_live;
 }
 
