@@ -111,7 +111,7 @@ TEST(VmxEvents, InterruptsExitWhateverIfSays) {
     g.m.put(VmxMachine::guest_code, {0x90, 0x90});
     g.launch();
     g.m.cpu.set_interrupt(true);
-    g.m.run(1);
+    g.m.run(65); // a VM exit takes 64 virtual nanoseconds
     EXPECT_EQ(g.m.cpu.rip, VmxMachine::host_entry + 1);
     g.m.cpu.set_interrupt(false);
     EXPECT_EQ(g.reason(), 1u);

@@ -42,7 +42,8 @@ Outcome Unit::fail_invalid(const Instruction&) {
     return Outcome::end;
 }
 
-/// VMfailValid with a current VMCS, else VMfailInvalid.
+/// VMfailValid with a current VMCS, else VMfailInvalid. In VMX non-root operation (a VMREAD or VMWRITE of the shadow VMCS) too the
+/// error goes to the current VMCS, the one that the guest runs under.
 Outcome Unit::fail(const Instruction& i, VmError error) {
     cpu_.glass().tell(Topic::vmx, "instruction.failed", {{"cpu", cpu_.index()}, {"rip", cpu_.rip_of(i)}, {"error", static_cast<u64>(error)}, {"why", text_of(error)}});
     if (!vmcs_.valid())
@@ -193,7 +194,7 @@ Outcome Unit::vmread_(const Instruction& i) {
         return fail_invalid(i);
     const F field = field_map.find(encoding);
     if (field == F::count)
-        return fail_access(i, VmError::unsupported_field);
+        return fail(i, VmError::unsupported_field);
     const u64 value = visible_part(non_root_ ? Vmcs::read_region(cpu_, link, field) : vmcs_[field], encoding, wide);
     if (i.third != no_register) {
         cpu_.gpr[i.third / 8u] = value;
@@ -223,10 +224,10 @@ Outcome Unit::vmwrite_(const Instruction& i) {
     const u64 encoding = register_value(cpu_, i.reg);
     const F field = field_map.find(encoding);
     if (field == F::count)
-        return fail_access(i, VmError::unsupported_field);
+        return fail(i, VmError::unsupported_field);
     const FieldEncoding e = row(field).encoding;
     if (e.area() == FieldArea::read_only && !vtx::misc.writes_read_only(capabilities_.misc))
-        return fail_access(i, VmError::read_only_field);
+        return fail(i, VmError::read_only_field);
     const u64 old = non_root_ ? Vmcs::read_region(cpu_, link, field) : vmcs_[field];
     value = merged_part(old, value, encoding, e.width(), wide);
     if (non_root_)
@@ -235,15 +236,6 @@ Outcome Unit::vmwrite_(const Instruction& i) {
         vmcs_.write(field, value, cpu_.rip_of(i), entries_);
     cpu_.status = 0x0200;
     return next(cpu_, i);
-}
-
-/// VMfail of VMREAD and VMWRITE: in VMX non-root operation the error goes to the shadow VMCS.
-Outcome Unit::fail_access(const Instruction& i, VmError error) {
-    if (!non_root_)
-        return fail(i, error);
-    Vmcs::write_region(cpu_, vmcs_[F::vmcs_link_pointer], F::vm_instruction_error, static_cast<u64>(error));
-    cpu_.status = 0x4200;
-    return Outcome::end;
 }
 
 bool Unit::vmfunc_allowed() const { return non_root_ && vtx::secondary.enable_vm_functions(secondary_controls()); }

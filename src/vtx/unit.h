@@ -104,7 +104,6 @@ private:
     Outcome fail_invalid(const Instruction& i);
     Outcome fail(const Instruction& i, VmError error);
     Outcome exit_from(const Instruction& i, VmxInstruction which);
-    Outcome fail_access(const Instruction& i, VmError error);
     bool vmfunc_allowed() const;
     bool shadows(const Instruction& i, F bitmap) const;
 

@@ -125,6 +125,13 @@ public:
     u64 budget_left() const { const u64 e = elapsed(); return e < slice_budget_ ? slice_budget_ - e : 0; }
     /// Charges more than the one nanosecond that each instruction costs (REP iterations beyond the first, PAUSE).
     void charge(u64 nanoseconds) { extra_ += nanoseconds; run_end_ = current_ + 1; }
+    /// The same, also between instructions.
+    void spend(u64 nanoseconds) {
+        if (current_)
+            charge(nanoseconds);
+        else
+            slice_used_ += nanoseconds;
+    }
     void yield_after_this() { yield_ = true; interrupt_slice(); }
     u64 now() const { return clock_.now(); }
     /// Instructions retired, those of the block under way included.
