@@ -24,6 +24,13 @@ def encode(command):
     return guest_image("--encode", command)[0]
 
 
+def script_image(script, folder, *arguments):
+    """A guest with a shell script that is too long for its command line; run it by "sh /script"."""
+    path = Path(folder) / "script"
+    path.write_text(script)
+    return guest_image(*arguments, "--add", f"{path}:/script")
+
+
 def tiny_guest(source, folder, *flags):
     """A 32-bit program without an operating system, from tests/guests, built for this run."""
     path = Path(folder) / (Path(source).stem + "".join(flags))

@@ -19,6 +19,7 @@ parser = argparse.ArgumentParser(description="Boots Xen, a domain 0 and a PVH gu
 parser.add_argument("vitrine", type=Path, help="the program under test")
 parser.add_argument("--cpus", type=int, default=1)
 parser.add_argument("--timeout", type=int, default=1500)
+parser.add_argument("--iommu", action="store_true", help="with VT-d, which Xen then uses")
 options = parser.parse_args()
 
 QUESTION = "nproc; dmesg | grep 'Hypervisor detected'; sha256sum /bin/busybox; echo inner ended"
@@ -58,13 +59,19 @@ with tempfile.TemporaryDirectory() as folder:
     tools = ",".join(f"{TOOLS}/{tool}" for tool in ("xl", "xenstored", "xenconsoled", "xen-init-dom0"))
     kernel, initramfs = guest_image("--modules", MODULES, "--with", tools, "--add", f"{LIBGCC}:{LIBGCC}", "--add", f"{script}:/script",
                                     "--add", f"{inner_kernel}:/inner/vmlinuz", "--add", f"{inner_initramfs}:/inner/initramfs")  # fmt: skip
-finished = run(options.vitrine, "--vmx", "on", "--kernel", XEN, "--append",
-               "no-real-mode edd=off com1=115200,8n1 console=com1 dom0_mem=1024M loglvl=all", "--module",
+iommu = "iommu=verbose,intremap" if options.iommu else ""
+finished = run(options.vitrine, "--vmx", "on", "--iommu", "on" if options.iommu else "off", "--kernel", XEN, "--append",
+               f"no-real-mode edd=off com1=115200,8n1 console=com1 dom0_mem=1024M loglvl=all {iommu}".rstrip(), "--module",
                f"{kernel},console=hvc0 panic=-1 vitrine.run={encode('sh /script')}", "--module", initramfs, "--memory", "2G", "--cpus", options.cpus,
                "--no-reboot", "--stats", timeout=options.timeout)  # fmt: skip
 check(finished.returncode == 0, "Vitrine's exit status is not 0", finished)
 text = finished.stdout.replace("\r", "")
 check("(XEN) HVM: VMX enabled" in text and "(XEN) HVM: Hardware Assisted Paging (HAP) detected" in text, "Xen does not see VT-x", finished)
+if options.iommu:
+    for wanted in ("Intel VT-d Queued Invalidation enabled", "Intel VT-d Interrupt Remapping enabled", "I/O virtualisation enabled"):
+        check(f"(XEN) {wanted}" in text, f"Xen does not say: {wanted}", finished)
+    check(re.search(r"^count vtd\.fault\.recorded 0$", finished.stderr, re.M), "there were faults", finished)
+    check(not re.search(r"^count vtd\.interrupt\.remapped 0$", finished.stderr, re.M), "no interrupt was remapped", finished)
 told = text[text.index("VITRINE-RUN-BEGIN") :]
 check(re.search(r"^xen_caps .* hvm-3\.0-x86_64", told, re.M), "HVM is not available", finished)
 check("inner ended" in told, "the guest has not run its command", finished)

@@ -49,6 +49,7 @@ constexpr Row rows[] = {
     {"--cpus",       [](const MachineConfig& c) { return std::to_string(c.cpus); }},
     {"--cpu",        [](const MachineConfig& c) { return c.cpu.empty() ? std::string("the default") : c.cpu; }},
     {"--vmx",        [](const MachineConfig& c) { return quoted(c.vmx); }},
+    {"--iommu",      [](const MachineConfig& c) { return c.iommu.empty() ? std::string("off") : c.iommu; }},
     {"--serial",     [](const MachineConfig& c) { return fmt::format("{} serial ports", c.serial_ports); }},
     {"--append",     [](const MachineConfig& c) { return quoted(c.append); }},
     {"--device",     [](const MachineConfig& c) { return text_of_devices(c); }},

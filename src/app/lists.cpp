@@ -3,6 +3,7 @@
 #include "app/lists.h"
 
 #include "app/explain_processor.h"
+#include "app/explain_vtd.h"
 #include "app/run_command.h"
 #include "glass/events.h"
 #include "machine/device_table.h"
@@ -29,7 +30,7 @@ constexpr TopicRow topics[] = {
     {Topic::jit,        "the translator"},
     {Topic::interrupts, "8259, I/O APIC, local APICs: registers, messages, interprocessor interrupts, acknowledgements"},
     {Topic::pci,        "configuration space: reads and writes; resets of functions; messages and DMA that are not allowed"},
-    {Topic::vtd,        "VT-d"},
+    {Topic::vtd,        "VT-d: commands, invalidations, remapped and posted interrupts, what is blocked"},
     {Topic::vtc,        "VT-c"},
     {Topic::chipset,    "HPET, power management, resets, POST codes"},
     {Topic::devices,    "disks and test devices: commands, errors"},
@@ -133,7 +134,9 @@ Expected<std::string> explain_text(std::string_view what) {
                                row.meaning);
     for (const OptionRow& row : run_options())
         if (row.name == what)
-            return fmt::format("{} {}: {}\n", row.name, row.value, row.help);
+            return fmt::format("{} {}: {}\n", row.name, row.value, row.help) + (what == "--iommu" ? iommu_keys_text() : std::string());
+    if (auto text = explain_vtd(what))
+        return *text;
     if (const EventRow* row = find_event(what))
         return fmt::format("{} is an event of the topic {}, {}: {}\n", what, name_of(row->topic),
                            row->odd ? "odd (counted, and the first ones are always shown)" : "told with --trace", row->meaning);
@@ -147,7 +150,7 @@ Expected<std::string> explain_text(std::string_view what) {
             return text;
     return Error("explain " + std::string(what) +
                  ": nothing has that name; ask for a device, a processor model or feature, an exception (#GP, vector 13), a register (IA32_EFER, "
-                 "msr 0x1b), a leaf (cpuid 7), an event, a topic, an option, an outcome or an exit status");
+                 "msr 0x1b), a leaf (cpuid 7), a fault of VT-d (vt-d/fault/5), a register of it (vt-d/GSTS), an event, a topic, an option, an outcome or an exit status");
 }
 
 } // namespace vitrine::app

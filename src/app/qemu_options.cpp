@@ -6,6 +6,7 @@
 #include "app/values.h"
 #include "app/version.h"
 #include "machine/device_table.h"
+#include "vtd/options.h"
 
 #include <fmt/format.h>
 
@@ -279,6 +280,64 @@ Expected<> nographic_option(Parsing& p, const std::string&) {
     return {};
 }
 
+/// QEMU's properties of its remapping unit, as keys of --iommu.
+Expected<> iommu_device(Parsing& p, const std::string& v, const std::vector<std::pair<std::string, std::string>>& all) {
+    struct Property {
+        std::string_view name, key; ///< no key: only `off` is possible
+        std::string_view meaning;
+    };
+    static constexpr Property known[] = {
+        {"intremap", "intremap", "interrupt remapping (default: on)"},
+        {"eim", "eim", "extended interrupt mode (default: on)"},
+        {"caching-mode", "cm", "caching mode (default: off)"},
+        {"aw-bits", "aw", "width of device addresses, 39 or 48 (default: 39)"},
+        {"pt", "pt", "pass-through (default: on)"},
+        {"snoop-control", "snoop", "snoop control (default: off)"},
+        {"pi", "pi", "posted interrupts, which QEMU's unit has not (default: on)"},
+        {"dma-drain", "", "always on"},
+        {"device-iotlb", "", "only off is possible"},
+        {"x-scalable-mode", "", "only off is possible"},
+    };
+    std::string text = "on,verify-ioapic=off"; // QEMU does not check the source of the I/O APIC's interrupts, and kvm-unit-tests relies on it
+    bool width = false, snoop = false;
+    for (std::size_t n = 1; n < all.size(); ++n) {
+        const auto& [name, value] = all[n];
+        if (name == "help") {
+            p.print = "intel-iommu options:\n";
+            for (const Property& k : known)
+                p.print += fmt::format("  {}=<value> - {}\n", k.name, k.meaning);
+            return {};
+        }
+        const Property* property = nullptr;
+        for (const Property& k : known)
+            if (k.name == name)
+                property = &k;
+        if (name == "id" || name == "x-buggy-eim" || name == "dma-drain")
+            continue;
+        if (!property)
+            return Error(fmt::format("-device {}: Property 'intel-iommu.{}' not found", v, name));
+        if (property->key.empty()) {
+            if (value != "off")
+                return Error(fmt::format("-device {}: {}=on is not possible here", v, name));
+            continue;
+        }
+        if (value == "auto")
+            continue;
+        width |= name == "aw-bits";
+        snoop |= name == "snoop-control";
+        text += fmt::format(",{}={}", property->key, value);
+    }
+    if (!width)
+        text += ",aw=39";
+    if (!snoop)
+        text += ",snoop=off";
+    if (auto options = vtd::parse_options(text); !options.ok())
+        return Error(fmt::format("-device {}: {}", v, options.error().message));
+    p.config().iommu = text;
+    p.config().config_byte_address = true; // kvm-unit-tests' own PCI code, which only its test of this device uses, relies on it
+    return {};
+}
+
 /// There is no display adapter yet; what asks for none is served.
 Expected<> display_option(Parsing&, const std::string& v) {
     if (v == "none")
@@ -297,12 +356,13 @@ Expected<> device_option(Parsing& p, const std::string& v) {
         p.print = "Devices:\n";
         for (const machine::DeviceRow& row : machine::device_table())
             p.print += fmt::format("name \"{}\", bus {}, desc \"{}\"\n", row.name, row.bus, row.meaning);
+        p.print += "name \"intel-iommu\", desc \"VT-d: DMA and interrupt remapping\"\n";
         return {};
     }
     const auto all = properties(v);
     const machine::DeviceRow* row = machine::find_device(all[0].first);
     if (all[0].first == "intel-iommu")
-        return Error(fmt::format("-device {}: the IOMMU is not implemented yet", v));
+        return iommu_device(p, v, all);
     if (!row)
         return Error(fmt::format("-device {}: '{}' is not a valid device model name; see -device help", v, all[0].first));
     DeviceConfig device;

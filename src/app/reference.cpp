@@ -3,6 +3,7 @@
 #include "app/reference.h"
 
 #include "app/explain_processor.h"
+#include "app/explain_vtd.h"
 #include "app/lists.h"
 #include "app/run_command.h"
 #include "debug/monitor.h"
@@ -189,7 +190,7 @@ struct Page {
 constexpr Page pages[] = {
     {"cpuid", cpuid},       {"devices", devices},     {"events", events}, {"exceptions", exceptions},
     {"models", models},     {"monitor", monitor},     {"msrs", msrs},     {"options", options},
-    {"statuses", statuses}, {"trace-topics", topics},
+    {"statuses", statuses}, {"trace-topics", topics}, {"vt-d", vtd_reference},
 };
 
 } // namespace

@@ -6,6 +6,7 @@
 #include "app/values.h"
 #include "glass/glass.h"
 #include "machine/device_table.h"
+#include "vtd/options.h"
 #include "vtx/capability_list.h"
 #include "x86/model.h"
 
@@ -87,6 +88,15 @@ Expected<> cpu(RunOptions& o, const std::string& v) {
 Expected<> vmx(RunOptions& o, const std::string& v) {
     TRY(vtx::capabilities_without(v));
     o.config.vmx = v;
+    return {};
+}
+
+Expected<> iommu(RunOptions& o, const std::string& v) {
+    o.config.iommu.clear();
+    if (v == "off")
+        return {};
+    TRY(vtd::parse_options(v));
+    o.config.iommu = v;
     return {};
 }
 
@@ -267,6 +277,7 @@ constexpr OptionRow rows[] = {
     {"--cpus",        single, "N",     "processors, 1 (the default) to 64", cpus},
     {"--cpu",         single, "MODEL", "the processor's model; `vitrine cpus` lists them", cpu},
     {"--vmx",         single, "LIST",  "the processor has VT-x: on, or -NAME,... to take capabilities away", vmx},
+    {"--iommu",       single, "on|off[,key=value...]", "VT-d: DMA and interrupt remapping; off is the default; keys: `vitrine explain --iommu`", iommu},
     {"--engine",      single, "ENGINE","auto, interp or jit: never changes what the guest sees", engine},
     {"--code-cache",  single, "SIZE",  "room for translated code, 64M unless told", code_cache},
     {"--serial",      list,   "PORT",  "stdio (the default for the first), file:PATH, unix:PATH or none", serial},

@@ -54,6 +54,8 @@ std::span<const Monitor::Command> Monitor::commands() {
         {"entry",      "",                   "the rules of VM entry that the current VMCS breaks",            &Monitor::entry, 0, 0},
         {"exits",      "[reason|vm|rip]",    "VM exits so far: how many, and what they cost in instructions", &Monitor::exits, 0, 1},
         {"until-exit", "[REASON|any|failed-entry|off]", "runs to the next such VM exit, or failing VM entry", &Monitor::until_exit, 0, 1},
+        {"iommu",      "[walk BDF ADDRESS]", "VT-d: what is set, cached and recorded; or the way of a device's address", &Monitor::iommu, 0, 3},
+        {"irte",       "INDEX",              "an entry of the interrupt remapping table, and what it does",   &Monitor::irte, 1, 1},
         {"devices",    "",                   "names for `device`",                                            &Monitor::devices, 0, 0},
         {"device",     "NAME",               "the state of a device or processor, registers by name",         &Monitor::device, 1, 1},
         {"pending",    "",                   "timers that are due, and interrupts that wait",                 &Monitor::pending, 0, 0},

@@ -64,6 +64,8 @@ private:
     MonitorReply entry(const Words& words);
     MonitorReply exits(const Words& words);
     MonitorReply until_exit(const Words& words);
+    MonitorReply iommu(const Words& words);
+    MonitorReply irte(const Words& words);
     MonitorReply devices(const Words& words);
     MonitorReply device(const Words& words);
     MonitorReply pending(const Words& words);

@@ -8,7 +8,9 @@
 #include "devices/pvpanic.h"
 #include "machine/boot_state.h"
 #include "machine/device_table.h"
+#include "machine/entry_watch.h"
 #include "pci/assign.h"
+#include "vtd/dmar.h"
 
 #include <fmt/format.h>
 
@@ -18,14 +20,26 @@ namespace {
 
 constexpr Requester fw_cfg_requester = Requester::function(place::lpc_device << 3);
 
+/// Null without --iommu.
+std::unique_ptr<vtd::Unit> make_iommu(Machine& m, DmaPort& plain, vtd::EntryWatch* watch) {
+    if (m.config().iommu.empty())
+        return nullptr;
+    vtd::Options options = vtd::parse_options(m.config().iommu).value();
+    options.physical_bits = m.model().physical_bits;
+    return std::make_unique<vtd::Unit>(
+        vtd::Wiring{m.clock(), m.space(), plain, m.interrupts(), m.interrupts().io_apic().requester(), watch}, options);
+}
+
 } // namespace
 
 Board::Board(Machine& m)
-    : machine_(m), dma_(m.space(), m.interrupts()),
-      platform_{m.space().mmio(), m.space().ports(), dma_, m.interrupts(), m.glass()}, root_(platform_),
+    : machine_(m), dma_(m.space(), m.interrupts()), entry_watch_(make_entry_watch(m.table_watch())), iommu_(make_iommu(m, dma_, entry_watch_.get())),
+      platform_{m.space().mmio(), m.space().ports(), iommu_ ? static_cast<DmaPort&>(*iommu_) : dma_,
+                iommu_ ? static_cast<MsiSink&>(*iommu_) : m.interrupts(), m.glass()},
+      root_(platform_),
       host_bridge_(platform_, root_, {m.space().ram_below_4g(), m.space().ram_above_4g()}),
       lpc_(platform_, root_, pirq_lines()),
-      hpet_(m.clock(), m.space().mmio(), m.glass(), [&m](unsigned gsi) { return m.interrupts().gsi(gsi); }, m.interrupts(), {}),
+      hpet_(m.clock(), m.space().mmio(), m.glass(), [&m](unsigned gsi) { return m.interrupts().gsi(gsi); }, platform_.msi, {}),
       pit_(m.clock(), m.space().ports(), hpet_.pit_input()),
       rtc_(m.clock(), m.space().ports(), m.glass(), hpet_.rtc_input(), m.config().rtc),
       pm_(m.clock(), m.space().ports(), m.glass(), Line([this](bool level) {
@@ -61,6 +75,19 @@ Board::Board(Machine& m)
     for (Device* device : std::initializer_list<Device*>{&root_, &host_bridge_, &lpc_, &hpet_, &pit_, &rtc_, &pm_,
                                                          &reset_ports_, &i8042_, &fw_cfg_})
         add(*device);
+    if (m.config().config_byte_address)
+        root_.take_byte_addresses();
+    if (iommu_) {
+        m.interrupts().set_remapping(*iommu_);
+        iommu_->set_namer([this](u16 requester) { return name_of(requester); });
+        add(*iommu_);
+    }
+}
+
+std::string Board::name_of(u16 requester) const {
+    if (const pci::Function* f = root_.find(requester))
+        return std::string(f->name());
+    return requester == hpet_.requester() ? "hpet" : requester == machine_.interrupts().io_apic().requester() ? "ioapic" : "";
 }
 
 Board::~Board() {
@@ -219,6 +246,15 @@ firmware::Board Board::description() const {
                                        .root_port = true});
     }
     board.fixed_mmio = {{"chipset", {0xfed1'c000, 0x4000}}};
+    if (iommu_) {
+        board.fixed_mmio.push_back({"DMA remapping", {vtd::default_base, vtd::region_size}});
+        board.extra_tables.push_back({vtd::dmar_table({.base = vtd::default_base,
+                                                       .physical_bits = model.physical_bits,
+                                                       .interrupt_remapping = iommu_->options().interrupt_remapping,
+                                                       .io_apic_id = board.io_apic_id,
+                                                       .io_apic_requester = machine_.interrupts().io_apic().requester(),
+                                                       .hpet_requester = hpet_.requester()})});
+    }
     return board;
 }
 

@@ -19,6 +19,7 @@
 #include "machine/disk.h"
 #include "pci/plain_dma.h"
 #include "pci/root.h"
+#include "vtd/unit.h"
 
 #include <memory>
 #include <vector>
@@ -78,6 +79,9 @@ public:
 
     pci::RootComplex& pci() { return root_; }
 
+    /// Null without one.
+    vtd::Unit* iommu() { return iommu_.get(); }
+
     AcpiPm& acpi_pm() { return pm_; }
 
 private:
@@ -85,6 +89,7 @@ private:
     Expected<> plug(const Streams& streams);
     void add(Device& device) { devices_.push_back(&device); }
     void route_sci(u8 gsi);
+    std::string name_of(u16 requester) const;
     LpcPci::Lines pirq_lines();
     firmware::Window mmio64() const;
 
@@ -97,6 +102,8 @@ private:
     Nowhere nowhere_;
     u8 next_slot_ = 1;
     pci::PlainDma dma_;
+    std::unique_ptr<vtd::EntryWatch> entry_watch_; ///< with --stale max
+    std::unique_ptr<vtd::Unit> iommu_;             ///< before every device: the platform gives them their way through it
     pci::Platform platform_;
     pci::RootComplex root_;
     std::array<Line, 24> sci_lines_;

@@ -50,6 +50,7 @@ struct MachineConfig {
     unsigned cpus = 1;
     std::string cpu; ///< name of the model; empty: the default
     std::string vmx; ///< VMX capabilities to take away, or "on"; empty: VMX as the model has it
+    std::string iommu; ///< the remapping unit: "on[,key=value…]"; empty: none
     Engine engine = Engine::automatic;
     u64 code_cache = 64_MiB;           ///< for translated code
     unsigned serial_ports = 1;
@@ -63,6 +64,7 @@ struct MachineConfig {
     i64 rtc = default_rtc;             ///< seconds since 1970, UTC, at power on
     u64 seed = 0;                      ///< RDRAND and RDSEED
     bool stale = false;                ///< processors keep translations as long as the architecture permits, and tell of stale ones
+    bool config_byte_address = false;  ///< bits 1:0 of port CF8h count, as on QEMU's boards
     bool triple_fault_resets = false;  ///< as on a board that wires SHUTDOWN to RESET, instead of stopping with an explanation
 
     static constexpr i64 default_rtc = 1'767'225'600; ///< 2026-01-01 00:00:00

@@ -8,6 +8,7 @@
 #include "machine/board.h"
 #include "machine/boot_state.h"
 #include "machine/legacy_hardware.h"
+#include "vtd/options.h"
 #include "vtx/capability_list.h"
 #include "x86/stale.h"
 
@@ -117,6 +118,8 @@ Expected<std::unique_ptr<Machine>> Machine::create(MachineConfig config, const S
     TRY(check_host());
     CpuModel model = TRY(find_cpu_model(config.cpu));
     TRY(vtx::capabilities_without(config.vmx));
+    if (!config.iommu.empty())
+        TRY(vtd::parse_options(config.iommu));
     if (!config.vmx.empty())
         model.set(Feature::vmx);
     std::unique_ptr<Space> space = TRY(Space::create(config.memory, *glass));
@@ -349,6 +352,8 @@ void Machine::settle_stale() {
     for (auto& cpu : cpus_)
         if (Stale* stale = cpu->stale())
             stale->settle();
+    if (vtd::Unit* unit = board_->iommu())
+        unit->end_of_run();
 }
 
 std::optional<jit::TranslatorStats> Machine::translator_stats() const {

@@ -94,6 +94,8 @@ public:
     Pace& pace() { return pace_; }
     Interrupts& interrupts() { return *interrupts_; }
     Board& board() { return *board_; }
+    /// Null unless translations are kept as long as the architecture permits.
+    TableWatch* table_watch() { return tables_.get(); }
     const CpuModel& model() const { return model_; }
     unsigned cpus() const { return static_cast<unsigned>(cpus_.size()); }
     Cpu& cpu(unsigned n) { return *cpus_[n]; }

@@ -101,9 +101,9 @@ void RootComplex::address_port(Access& a) {
         if (!a.write)
             a.value = low_mask(8 * a.size);
     } else if (a.write) {
-        address_ = static_cast<u32>(a.value) & 0x80ff'fffc;
+        address_ = static_cast<u32>(a.value) & (byte_address_ ? 0x80ff'ffff : 0x80ff'fffc);
     } else {
-        a.value = address_;
+        a.value = address_ & ~3u;
     }
 }
 
@@ -119,8 +119,10 @@ void RootComplex::access(Region& region, Access& a) {
         return address_port(a);
     if (&region == &ecam_)
         return config_access(static_cast<u16>(a.offset >> 12), a.offset & 0xfff, a);
-    if (address_ & address_enable)
-        return config_access(static_cast<u16>(address_ >> 8), (address_ & 0xfc) | static_cast<unsigned>(a.offset), a);
+    if (address_ & address_enable) {
+        const unsigned at = (address_ & 0xfc) | static_cast<unsigned>(a.offset), within = at | (address_ & 3);
+        return config_access(static_cast<u16>(address_ >> 8), is_aligned(within, a.size) ? within : at, a);
+    }
     if (!a.write)
         a.value = low_mask(8 * a.size);
 }

@@ -49,6 +49,9 @@ public:
 
     void set_route(unsigned device, const Route& route);
 
+    /// Bits 1:0 of the configuration address count, as on QEMU's boards; hardware has none.
+    void take_byte_addresses() { byte_address_ = true; }
+
     bool pirq_level(unsigned pirq) const { return pirqs_ >> pirq & 1; }
 
     /// Who hears of changed levels: the LPC bridge, which knows I/O APIC pins and 8259 inputs.
@@ -74,6 +77,7 @@ private:
     std::array<Route, 32> routes_{};
     std::function<void(unsigned, bool)> pirq_changed_;
     u32 address_ = 0;
+    bool byte_address_ = false; ///< the board's, no state
     u8 pirqs_ = 0;
 };
 

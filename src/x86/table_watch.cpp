@@ -14,7 +14,7 @@ namespace {
 /// Accessed and dirty flags of both kinds of entries, and bits that software has for itself: no cache holds them.
 constexpr u64 nobody_caches = bit(5) | bit(6) | bit(8) | bit(9) | bit(11) | (low_mask(59) - low_mask(52));
 
-bool differ(u64 a, u64 b) { return ((a ^ b) & ~nobody_caches) != 0; }
+bool differ(u64 a, u64 b, bool exactly) { return ((a ^ b) & (exactly ? ~0ull : ~nobody_caches)) != 0; }
 
 /// A page that was a table once and is written so often without any walk has become something else.
 constexpr unsigned patience = 4096;
@@ -38,13 +38,15 @@ u64 TableWatch::value_at(Physical entry) const {
     return value;
 }
 
-void TableWatch::watch(Physical entry) {
+void TableWatch::watch(Physical entry, bool exactly) {
     const u64 offset = space_.ram_offset(entry);
     if (offset == ~0ull)
         return; // a table in a device's memory cannot be watched
     Page& page = pages_[entry.page().value];
     page.writes = 0;
     page.watched.set(entry.page_offset() / 8);
+    if (exactly)
+        page.exactly.set(entry.page_offset() / 8);
     space_.set_table_page(offset / page_size, true);
 }
 
@@ -60,14 +62,15 @@ void TableWatch::written(Physical address, u64 length, Requester by) {
         if (!page.watched[n])
             continue;
         changes = true;
-        TableWriter writer{.by = by};
+        const Place place = space_.glass().place();
+        TableWriter writer{.by = by, .time = place.time, .instructions = place.instructions};
         for (const Stale* s : processors_)
             if (by.is_processor() && s->index() == by.cpu)
                 s->sign(writer);
         const u64 present = value_at(Physical{found->first + 8 * n});
         const auto [entry, fresh] = page.histories.try_emplace(static_cast<u16>(n));
         History& h = entry->second;
-        if (!fresh && differ(h.before, present))
+        if (!fresh && differ(h.before, present, page.exactly[n]))
             h.earlier = h.last;
         h.before = present;
         h.last = writer;
@@ -93,7 +96,7 @@ const TableWriter* TableWatch::last_change(Physical entry) const {
         return nullptr;
     const History& h = found->second;
     const Physical quadword{entry.value & ~7ull};
-    return differ(h.before, value_at(quadword)) ? &h.last : h.earlier ? &*h.earlier : nullptr;
+    return differ(h.before, value_at(quadword), page->second.exactly[entry.page_offset() / 8]) ? &h.last : h.earlier ? &*h.earlier : nullptr;
 }
 
 } // namespace vitrine

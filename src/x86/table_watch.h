@@ -40,8 +40,8 @@ public:
     void attach(Stale& processor);
     void detach(Stale& processor);
 
-    /// A look came by this entry: it is watched from now on.
-    void watch(Physical entry);
+    /// A look came by this entry: it is watched from now on. `exactly`: it has no bits that nobody caches.
+    void watch(Physical entry, bool exactly = false);
     /// Grows with every write to an entry that is watched: what was compared with memory before must be compared again.
     u64 generation() const { return generation_; }
     /// The last store that changed more in the entry than what nobody caches; null when none was seen.
@@ -61,6 +61,7 @@ private:
     };
     struct Page {
         std::bitset<512> watched;
+        std::bitset<512> exactly;
         std::unordered_map<u16, History> histories;
         unsigned writes = 0; ///< since a look last came by
     };
