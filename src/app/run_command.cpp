@@ -6,6 +6,7 @@
 #include "app/values.h"
 #include "glass/glass.h"
 #include "machine/device_table.h"
+#include "machine/net.h"
 #include "vtx/capability_list.h"
 #include "x86/model.h"
 
@@ -137,6 +138,15 @@ Expected<> wait_gdb(RunOptions& o, const std::string&) {
 
 Expected<> device(RunOptions& o, const std::string& v) {
     o.config.devices.push_back(TRY(machine::parse_device(v)));
+    return {};
+}
+
+Expected<> net(RunOptions& o, const std::string& v) {
+    machine::NetConfig net = TRY(machine::parse_net(v));
+    for (const machine::NetConfig& other : o.config.nets)
+        if (other.id == net.id)
+            return Error("--net " + v + ": there is a network '" + net.id + "' already");
+    o.config.nets.push_back(std::move(net));
     return {};
 }
 
@@ -274,6 +284,7 @@ constexpr OptionRow rows[] = {
     {"--gdb",         single, "PORT",  "listen for gdb on this TCP port of 127.0.0.1; 0 takes a free one; PORT,i386 for 32-bit kernels", gdb},
     {"--wait-gdb",    flag,   "",      "do not start before gdb has come", wait_gdb},
     {"--device",      list,   "NAME[,key=value...]", "a further device; `vitrine devices` lists them", device},
+    {"--net",         list,   "ID,kind=KIND[,key=value...]", "a network for adapters: user, tap, switch, socket or none; docs/vt-c.md says more", net},
     {"--debug-exit",  single, "PORT",  "a write of V to this I/O port ends the run with status (V << 1) | 1", debug_exit},
     {"--no-reboot",   flag,   "",      "a reset ends the run with status 8", no_reboot},
     {"--time",        single, "MODE",  "auto, warp or real: how idle time keeps to the host's clock", time},
