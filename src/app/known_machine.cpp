@@ -3,6 +3,7 @@
 #include "app/known_machine.h"
 
 #include "app/values.h"
+#include "machine/net.h"
 
 #include <algorithm>
 
@@ -35,6 +36,13 @@ std::string text_of_devices(const MachineConfig& c) {
     return text.empty() ? "none" : text;
 }
 
+std::string text_of_nets(const MachineConfig& c) {
+    std::string text;
+    for (const machine::NetConfig& net : c.nets)
+        text += (text.empty() ? "" : " ") + machine::text_of(net);
+    return text.empty() ? "none" : text;
+}
+
 std::string quoted(const std::string& text) { return "'" + text + "'"; }
 
 /// An option that says what the machine is: what it comes to, for comparing and for the message.
@@ -53,6 +61,7 @@ constexpr Row rows[] = {
     {"--serial",     [](const MachineConfig& c) { return fmt::format("{} serial ports", c.serial_ports); }},
     {"--append",     [](const MachineConfig& c) { return quoted(c.append); }},
     {"--device",     [](const MachineConfig& c) { return text_of_devices(c); }},
+    {"--net",        [](const MachineConfig& c) { return text_of_nets(c); }},
     {"--debug-exit", [](const MachineConfig& c) { return text_of_devices(c); }},
     {"--rtc",        [](const MachineConfig& c) { return fmt::format("@{}", c.rtc); }},
     {"--seed",       [](const MachineConfig& c) { return std::to_string(c.seed); }},

@@ -6,6 +6,7 @@
 #include "app/values.h"
 #include "glass/glass.h"
 #include "machine/device_table.h"
+#include "machine/net.h"
 #include "vtd/options.h"
 #include "vtx/capability_list.h"
 #include "x86/model.h"
@@ -150,6 +151,15 @@ Expected<> device(RunOptions& o, const std::string& v) {
     return {};
 }
 
+Expected<> net(RunOptions& o, const std::string& v) {
+    machine::NetConfig net = TRY(machine::parse_net(v));
+    for (const machine::NetConfig& other : o.config.nets)
+        if (other.id == net.id)
+            return Error("--net " + v + ": there is a network '" + net.id + "' already");
+    o.config.nets.push_back(std::move(net));
+    return {};
+}
+
 Expected<> debug_exit(RunOptions& o, const std::string& v) {
     o.config.debug_exit = static_cast<u16>(TRY(parse_number("--debug-exit", v, 0, 0xfffc)));
     return {};
@@ -285,6 +295,7 @@ constexpr OptionRow rows[] = {
     {"--gdb",         single, "PORT",  "listen for gdb on this TCP port of 127.0.0.1; 0 takes a free one; PORT,i386 for 32-bit kernels", gdb},
     {"--wait-gdb",    flag,   "",      "do not start before gdb has come", wait_gdb},
     {"--device",      list,   "NAME[,key=value...]", "a further device; `vitrine devices` lists them", device},
+    {"--net",         list,   "ID,kind=KIND[,key=value...]", "a network for adapters: user, tap, switch, socket or none; docs/vt-c.md says more", net},
     {"--debug-exit",  single, "PORT",  "a write of V to this I/O port ends the run with status (V << 1) | 1", debug_exit},
     {"--no-reboot",   flag,   "",      "a reset ends the run with status 8", no_reboot},
     {"--time",        single, "MODE",  "auto, warp or real: how idle time keeps to the host's clock", time},

@@ -8,6 +8,7 @@
 #include "app/watch.h"
 #include "host/console.h"
 #include "machine/machine.h"
+#include "machine/net.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -31,6 +32,7 @@ struct Outside {
     std::unique_ptr<host::Console> console;
     host::Character* monitor = nullptr;
     std::vector<std::unique_ptr<host::Character>> owned;
+    std::vector<std::unique_ptr<host::Network>> networks;
     machine::Streams streams;
     std::unique_ptr<std::FILE, int (*)(std::FILE*)> trace{nullptr, std::fclose};
     std::unique_ptr<PerfettoTrace> perfetto;
@@ -62,6 +64,18 @@ Expected<> open_streams(const RunOptions& o, Outside& outside) {
         outside.monitor = TRY(open_character(*o.monitor, "--monitor", outside));
     else if (outside.console)
         outside.monitor = &outside.console->monitor();
+    return {};
+}
+
+/// A replay takes what came from outside from its recording.
+Expected<> open_networks(const RunOptions& o, Outside& outside) {
+    for (const machine::NetConfig& net : o.config.nets) {
+        std::unique_ptr<host::Network> network;
+        if (o.replay.empty())
+            network = TRY(machine::open_network(net));
+        outside.streams.nets.push_back(network.get());
+        outside.networks.push_back(std::move(network));
+    }
     return {};
 }
 
@@ -131,6 +145,7 @@ Expected<RunReport> run_session(RunOptions options) {
     report.name = options.config.kernel ? std::filesystem::path(options.config.kernel->name).filename().string() : "run";
     Outside outside;
     TRY(open_streams(options, outside));
+    TRY(open_networks(options, outside));
     auto glass = TRY(open_glass(options, outside));
     const std::unique_ptr<Machine> m = TRY(Machine::create(std::move(options.config), outside.streams, std::move(glass)));
     m->no_reboot = options.no_reboot;

@@ -26,6 +26,22 @@ public:
     virtual void receive(std::span<const u8> data) = 0;
 };
 
+/// Takes Ethernet frames: from the destination address to the last byte of payload, without preamble, padding or FCS.
+class FrameSink {
+public:
+    virtual ~FrameSink() = default;
+    virtual void receive(std::span<const u8> frame) = 0;
+    /// How many bytes of frames it would take now without losing any. Whoever can wait, waits; on a wire nobody can.
+    virtual std::size_t room() const { return ~std::size_t{0}; }
+};
+
+/// Writes down the frames that pass some point of the machine. `time` is in virtual nanoseconds since power on.
+class FrameWitness {
+public:
+    virtual ~FrameWitness() = default;
+    virtual void passed(u64 time, std::span<const u8> frame) = 0;
+};
+
 /// A disk image. Offsets and sizes are in bytes; results tell what the host refused. The device sees the same data and
 /// the same virtual delay whatever the host does.
 class BlockImage {

@@ -132,6 +132,13 @@ Expected<> Board::plug(const Streams& streams) {
         machine_.inputs().plug(std::string(uart->name()), *uart, outside);
         plug(std::move(uart));
     }
+    for (std::size_t n = 0; n < config.nets.size(); ++n) {
+        host::Network* outside = n < streams.nets.size() ? streams.nets[n] : nullptr;
+        auto segment = std::make_unique<NetworkSegment>("net-" + config.nets[n].id, machine_.glass(), outside);
+        machine_.inputs().plug(std::string(segment->name()), *segment, outside);
+        segments_.emplace_back(config.nets[n].id, segment.get());
+        plug(std::move(segment));
+    }
     for (const DiskConfig& disk : config.disks)
         TRY(machine::plug_disk(disk, *this));
     for (const DeviceConfig& device : config.devices)
@@ -154,11 +161,12 @@ Expected<> Board::plug_function(std::unique_ptr<pci::Function> function) {
     return {};
 }
 
-Expected<pci::RootPort*> Board::plug_root_port() {
+Expected<pci::RootPort*> Board::plug_root_port(pci::LinkShape link) {
     const unsigned n = static_cast<unsigned>(root_ports_.size());
     if (n == place::most_root_ports)
-        return Error("--disk: there are no more than " + std::to_string(place::most_root_ports) + " root ports for disks");
-    auto port = std::make_unique<pci::RootPort>(platform_, "root-port" + std::to_string(n + 1), static_cast<u8>(n + 1));
+        return Error("--disk, --device: there are no more than " + std::to_string(place::most_root_ports) +
+                     " root ports for disks and adapters");
+    auto port = std::make_unique<pci::RootPort>(platform_, "root-port" + std::to_string(n + 1), static_cast<u8>(n + 1), link);
     pci::RootPort* made = port.get();
     root_.bus().attach(*made, place::first_root_port + n / 8, n % 8);
     root_ports_.push_back(made);
@@ -177,6 +185,18 @@ void Board::plug_pvpanic(u16 port) {
     Machine& m = machine_;
     plug(std::make_unique<Pvpanic>(m.space().ports(), port, m.glass(), [&m] { m.request({EndingKind::panic, 0, {}}); }));
     pvpanic_port_ = port;
+}
+
+void Board::plug_adapter(std::unique_ptr<vtc::Adapter> adapter) {
+    adapters_.push_back(adapter.get());
+    plug(std::move(adapter));
+}
+
+NetworkSegment* Board::segment(std::string_view id) {
+    for (const auto& [name, segment] : segments_)
+        if (name == id)
+            return segment;
+    return nullptr;
 }
 
 void Board::reset(Reset kind) {

@@ -12,6 +12,7 @@
 #include "chipset/pit.h"
 #include "chipset/reset_ports.h"
 #include "chipset/rtc.h"
+#include "devices/network_segment.h"
 #include "devices/uart.h"
 #include "firmware/board.h"
 #include "firmware/fw_cfg.h"
@@ -19,9 +20,12 @@
 #include "machine/disk.h"
 #include "pci/plain_dma.h"
 #include "pci/root.h"
+#include "vtc/adapter.h"
 #include "vtd/unit.h"
 
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace vitrine::machine {
@@ -59,9 +63,16 @@ public:
     /// On the next free slot of bus 0.
     Expected<> plug_function(std::unique_ptr<pci::Function> function);
     /// The next free root port, for a function below it.
-    Expected<pci::RootPort*> plug_root_port();
+    Expected<pci::RootPort*> plug_root_port(pci::LinkShape link = {});
     Disk& plug_disk(std::unique_ptr<Disk> disk);
     void plug_pvpanic(u16 port);
+    void plug_adapter(std::unique_ptr<vtc::Adapter> adapter);
+    /// In the order of the command line.
+    const std::vector<vtc::Adapter*>& adapters() const { return adapters_; }
+    /// The segment of --net `id`; null when there is none.
+    NetworkSegment* segment(std::string_view id);
+    /// How many devices of this kind (a row's name) have been plugged in before.
+    unsigned next_number(std::string_view kind) { return numbers_[std::string(kind)]++; }
 
     /// In the order of the command line.
     const std::vector<Disk*>& disks() const { return disks_; }
@@ -121,6 +132,9 @@ private:
     std::vector<pci::RootPort*> root_ports_;
     std::optional<u16> pvpanic_port_;
     std::vector<Disk*> disks_;
+    std::vector<vtc::Adapter*> adapters_;
+    std::vector<std::pair<std::string, NetworkSegment*>> segments_; ///< by --net's id
+    std::map<std::string, unsigned> numbers_;
     std::vector<std::unique_ptr<Device>> plugged_; ///< what the configuration asked for
 };
 

@@ -30,6 +30,15 @@ struct DiskConfig {
     std::string overlay; ///< file that takes the writes, for DiskMode::overlay
 };
 
+enum class NetKind : u8 { user, tap, switch_, socket, none };
+
+/// --net ID,kind=KIND[,key=value…]
+struct NetConfig {
+    std::string id;
+    NetKind kind = NetKind::switch_;
+    std::vector<std::pair<std::string, std::string>> properties; ///< what concerns the outside; a key may come again
+};
+
 /// --device NAME[,key=value…]
 struct DeviceConfig {
     std::string name;
@@ -58,6 +67,7 @@ struct MachineConfig {
     std::vector<BootFile> modules;
     std::string append;
     std::vector<DiskConfig> disks;
+    std::vector<NetConfig> nets;
     std::vector<DeviceConfig> devices;
     std::optional<u16> debug_exit;     ///< port of the isa-debug-exit device
     unsigned debug_exit_size = 4;      ///< in bytes

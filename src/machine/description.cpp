@@ -36,6 +36,20 @@ void visit(Visitor& v, DiskConfig& disk) {
         v.refuse("a disk has an unknown mode");
 }
 
+void visit(Visitor& v, NetConfig& net) {
+    v.begin("net");
+    v.field("id", net.id);
+    v.field("kind", net.kind);
+    net.properties.resize(v.count("properties", net.properties.size(), most_files));
+    for (auto& [key, value] : net.properties) {
+        v.field("key", key);
+        v.field("value", value);
+    }
+    v.end();
+    if (net.kind > NetKind::none)
+        v.refuse("a network is of an unknown kind");
+}
+
 void visit(Visitor& v, DeviceConfig& device) {
     v.begin("device");
     v.field("name", device.name);
@@ -53,7 +67,7 @@ void visit(Visitor& v, DeviceConfig& device) {
 void visit(Visitor& v, MachineConfig& c) {
     // A new member does not compile until it is thought of here. The engine never matters, the debug exit is among the devices,
     // files are described apart.
-    [[maybe_unused]] const auto& [memory, cpus, cpu, vmx, iommu, engine, code_cache, serial_ports, kernel, initrd, modules, append, disks, devices,
+    [[maybe_unused]] const auto& [memory, cpus, cpu, vmx, iommu, engine, code_cache, serial_ports, kernel, initrd, modules, append, disks, nets, devices,
                                   debug_exit, debug_exit_size, rtc, seed, stale, config_byte_address, triple_fault_resets] = c;
     v.begin("config");
     v.field("memory", c.memory);
@@ -71,6 +85,9 @@ void visit(Visitor& v, MachineConfig& c) {
     c.disks.resize(v.count("disks", c.disks.size(), most_files));
     for (DiskConfig& disk : c.disks)
         visit(v, disk);
+    c.nets.resize(v.count("nets", c.nets.size(), most_files));
+    for (NetConfig& net : c.nets)
+        visit(v, net);
     c.devices.resize(v.count("devices", c.devices.size(), most_files));
     for (DeviceConfig& device : c.devices)
         visit(v, device);

@@ -9,6 +9,7 @@
 #include "devices/pvpanic.h"
 #include "machine/board.h"
 #include "machine/machine.h"
+#include "machine/nic.h"
 
 #include <bit>
 #include <charconv>
@@ -88,8 +89,16 @@ constexpr PropertyRow pci_testdev_properties[] = {
     {"membar", "size of a further BAR with nothing behind it", "0"},
 };
 
+constexpr PropertyRow adapter_properties[] = {
+    {"mac", "its address", "02:56:49:54:NN:00, NN counted over the adapters"},
+    {"net", "the --net it is plugged into", "none"},
+    {"pcap", "file for all that passes its port", "none"},
+    {"pcap_pools", "files for what each pool or virtual function sends and receives: NAME-poolN.pcap", "none"},
+};
+
 constexpr DeviceRow table[] = {
     {"edu",            "PCI", "factorials, interrupts and DMA, for those who learn to write drivers", edu_properties, plug_edu},
+    {"i82576",         "PCI", "Intel 82576: 1 Gb/s, 16 queues, VMDq with 8 pools, SR-IOV with 7 virtual functions", adapter_properties, plug_i82576},
     {"isa-debug-exit", "ISA", "a write of V ends the run with status (V << 1) | 1", debug_exit_properties, plug_debug_exit},
     {"pc-testdev",     "ISA", "ports, interrupt lines and memory for kvm-unit-tests", {}, plug_pc_testdev},
     {"pci-testdev",    "PCI", "counts writes to its BARs, for kvm-unit-tests", pci_testdev_properties, plug_pci_testdev},

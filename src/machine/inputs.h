@@ -7,8 +7,10 @@
 #include "base/ports.h"
 #include "base/visitor.h"
 #include "host/character.h"
+#include "host/network.h"
 #include "machine/pace.h"
 
+#include <deque>
 #include <memory>
 #include <span>
 #include <string>
@@ -48,6 +50,10 @@ public:
 
     /// A port is known by the order of plugging. Without a source it has input from a script only.
     void plug(std::string name, ByteSink& sink, host::Character* source);
+
+    /// The same for a network: each input is one frame. Live networks are asked as often, and as many frames are taken as `sink`
+    /// has room for.
+    void plug(std::string name, FrameSink& sink, host::Network* source);
 
     /// A source whose wishes and descriptor count, but whose bytes are not the machine's (the monitor).
     void watch(host::Character& source) { watched_.push_back(&source); }
@@ -90,9 +96,19 @@ private:
         ByteSink* sink;
         host::Character* source;
         std::vector<u8> waiting; ///< taken from the source, not yet by the machine
+        FrameSink* frame_sink = nullptr; ///< a network's port has these instead
+        host::Network* network = nullptr;
+        std::deque<std::vector<u8>> frames;
+
+        bool live() const { return source || network; }
+        bool open() const { return (source && source->open()) || (network && network->open()); }
+        bool interactive() const { return (source && source->interactive()) || (network && network->interactive()); }
+        int waits_on() const { return source ? source->waits_on() : network ? network->waits_on() : -1; }
+        bool holds() const { return !waiting.empty() || !frames.empty(); }
+        bool may_give() const;
     };
 
-    void gather(Port& port);
+    void gather(u64 now, Port& port);
     void give(u64 now, u32 port, std::span<const u8> bytes);
 
     std::vector<Port> ports_;

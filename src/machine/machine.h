@@ -33,6 +33,7 @@ class Board;
 /// What the machine is connected to outside. Owned by whoever runs it; must outlive the machine.
 struct Streams {
     std::vector<host::Character*> serial; ///< one for each serial port; null: nothing is connected
+    std::vector<host::Network*> nets;     ///< one for each --net; null: nothing is outside
 };
 
 class Machine {

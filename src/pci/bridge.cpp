@@ -26,7 +26,7 @@ void PciBus::attach(Function& function, unsigned device, unsigned function_numbe
     functions_.insert(at, &function);
     function.bus_ = this;
     function.devfn_ = devfn;
-    const auto same_device = [&](const Function* f) { return f->devfn_ >> 3 == device; };
+    const auto same_device = [&](const Function* f) { return f->devfn_ >> 3 == device && !f->is_virtual(); };
     if (std::count_if(functions_.begin(), functions_.end(), same_device) > 1)
         for (Function* f : functions_)
             if (same_device(f)) {
@@ -193,11 +193,11 @@ void Bridge::device_state(Visitor& v) {
     v.field("in reset", in_reset_);
 }
 
-RootPort::RootPort(const Platform& platform, std::string name, u8 port)
+RootPort::RootPort(const Platform& platform, std::string name, u8 port, LinkShape link)
     : Bridge(platform, std::move(name), {.vendor = 0x1b36, .device = 0x000c, .class_code = 0x060400}) {
     add<PowerManagement>(0x40);
     add<Msi>(0x50, 1u);
-    add<Express>(0x70, Express::Options{.type = PortType::root_port, .port_number = port});
+    add<Express>(0x70, Express::Options{.type = PortType::root_port, .port_number = port, .link = link});
     config().set_reset(interrupt_pin, 1, 1);
     config().set(interrupt_pin, 1, 1);
     add<Aer>(0x100, true);

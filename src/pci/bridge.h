@@ -3,6 +3,7 @@
 // enables and access control really gate what passes.
 #pragma once
 
+#include "pci/express.h"
 #include "pci/function.h"
 
 #include <functional>
@@ -108,7 +109,7 @@ private:
 class RootPort : public Bridge {
 public:
     /// `port` is its number, from 1.
-    RootPort(const Platform& platform, std::string name, u8 port);
+    RootPort(const Platform& platform, std::string name, u8 port, LinkShape link = {});
 
     bool reaches_all_devices() const override;
 };

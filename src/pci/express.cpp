@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// PCI Express capability: one lane at 2.5 GT/s that is always up; requests never wait, so no transaction is ever
+// PCI Express capability: a link that is always up; requests never wait, so no transaction is ever
 // pending.
 #include "pci/express.h"
 
@@ -28,13 +28,13 @@ Express::Express(Function& function, unsigned offset, const Options& options)
                            device_control.no_snoop.mask()));
     c.add(device_status, offset);
     if (link) {
-        u64 up = link_capabilities.max_speed.with(link_capabilities.max_width.with(0, 1), 1);
+        u64 up = link_capabilities.max_speed.with(link_capabilities.max_width.with(0, options.link.width), options.link.speed);
         up = link_capabilities.link_active_reporting.with(up, port);
         c.add(link_capabilities, offset, static_cast<u32>(link_capabilities.port_number.with(up, options.port_number)));
         c.add(link_control, offset);
-        u64 now = link_status.speed.with(link_status.width_negotiated.with(0, 1), 1) | link_status.slot_clock.mask();
+        u64 now = link_status.speed.with(link_status.width_negotiated.with(0, options.link.width), options.link.speed) | link_status.slot_clock.mask();
         c.add(link_status, offset, static_cast<u32>(link_status.link_active.with(now, port)));
-        c.add(link_control2, offset, 1);
+        c.add(link_control2, offset, options.link.speed);
     }
     if (port) {
         c.add(root_control, offset);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Extended capabilities: advanced error reporting, access control services, alternative routing ids, serial number.
-// SR-IOV joins them with the adapters (a function's requester_id(), present(), bar_address(), wishes() and
-// extra_buses() are made for it).
+// SR-IOV has a header of its own.
 #pragma once
 
 #include "pci/capability.h"

@@ -64,6 +64,11 @@ void Function::add_bar(unsigned n, const BarShape& shape) {
                 static_cast<u32>(shape.kind == BarKind::io ? ~(shape.size - 1) & ~3ull : mask));
     if (wide)
         config_.add(bar0 + 4 * n + 4, 4, names[n + 1], 0, static_cast<u32>(mask >> 32));
+    add_virtual_bar(n, shape);
+}
+
+void Function::add_virtual_bar(unsigned n, const BarShape& shape) {
+    VERIFY(n < bar_count && !bars_[n].used);
     Bar& bar = bars_[n];
     bar.used = true;
     bar.shape = shape;

@@ -63,6 +63,9 @@ public:
     /// False hides the function from configuration accesses: a virtual function that is not enabled.
     virtual bool present() const { return true; }
 
+    /// A virtual function: the bus does not count it as a function of a device of many.
+    bool is_virtual() const { return config_.get(vendor_id, 2) == 0xffff; }
+
     /// Bus numbers beyond the one it sits on that its virtual functions need.
     virtual unsigned extra_buses() const { return 0; }
 
@@ -161,6 +164,8 @@ protected:
     };
 
     void add_bar(unsigned n, const BarShape& shape);
+    /// The same without registers in the header: a virtual function's, which its physical function places.
+    void add_virtual_bar(unsigned n, const BarShape& shape);
 
     /// An access to a BAR, after MSI-X has had its part.
     virtual void bar_access(unsigned bar, Access& access);

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+// The adapter on its bus: capabilities, registers, rings, resets and state.
+#include "vtc/adapter.h"
+
+#include "base/error.h"
+#include "pci/express.h"
+#include "pci/extended.h"
+#include "pci/msi.h"
+#include "pci/msix.h"
+#include "pci/power.h"
+#include "vtc/spec/descriptors.h"
+#include "vtc/virtual_function.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace vitrine::vtc {
+
+namespace {
+
+constexpr u64 msix_bar_size = 16_KiB;
+constexpr u32 capability_power = 0x40, capability_msi = 0x50, capability_msix = 0x70, capability_express = 0xa0;
+constexpr u32 extended_aer = 0x100, extended_serial = 0x140, extended_ari = 0x150, extended_sriov = 0x160;
+constexpr u32 least_ring = 8; ///< descriptors: a ring's length is a multiple of 128 bytes
+
+} // namespace
+
+void PoolCounters::state(Visitor& v) {
+    for (u64* n : {&rx_frames, &rx_bytes, &rx_multicast, &tx_frames, &tx_bytes, &looped, &no_descriptor, &not_enabled, &spoofed, &too_long,
+                   &bad_descriptor, &wrong_vlan})
+        v.field("count", *n);
+}
+
+Adapter::Adapter(const pci::Platform& platform, Clock& clock, const Chip& chip, Options options)
+    : Function(platform, options.name,
+               {.vendor = 0x8086,
+                .device = chip.device,
+                .revision = 1,
+                .class_code = 0x020000,
+                .subsystem_vendor = 0x8086,
+                .subsystem = chip.subsystem}),
+      clock_(clock), chip_(chip), options_(std::move(options)), regs_(chip.registers, chip.bar_size),
+      vectors_(clock, options_.name + ".interrupts", [this](unsigned n) {
+                   if (n < msix()->vectors()) // a cause may be given to a vector that there is not
+                       msix()->trigger(n);
+               }),
+      transmit_timer_(clock, options_.name + ".transmit", [this] { transmit_work(); }),
+      receive_timer_(clock, options_.name + ".receive", [this] { drain(); }), transmit_(chip.queues), pools_(chip.pools) {
+    add_bar(0, {.kind = pci::BarKind::memory_32, .size = chip.bar_size, .name = "registers", .min_size = 4, .max_size = 8});
+    add_bar(3, {.kind = pci::BarKind::memory_32, .size = msix_bar_size, .name = "msix", .min_size = 4, .max_size = 8});
+    config().set_reset(pci::interrupt_pin, 1, 1);
+    config().set(pci::interrupt_pin, 1, 1);
+    add<pci::PowerManagement>(capability_power);
+    add<pci::Msi>(capability_msi, 1u);
+    add<pci::Msix>(capability_msix, pci::Msix::Options{.vectors = chip.vectors, .bar = 3, .table = 0, .pending = chip.vector_pending});
+    add<pci::Express>(capability_express, pci::Express::Options{.link = chip.link});
+    add<pci::Aer>(extended_aer);
+    // The MAC with FFFEh in its middle, as an EUI-64.
+    add<pci::DeviceSerialNumber>(extended_serial, options_.mac >> 24 << 40 | 0xfffeull << 24 | (options_.mac & 0xff'ffff));
+    add<pci::Ari>(extended_ari);
+    sriov_ = &add<pci::SrIov>(extended_sriov, pci::SrIov::Options{.total_vfs = static_cast<u16>(chip.vfs),
+                                                                  .vf_device = chip.vf_device,
+                                                                  .bars = {{.n = 0}, {.n = 3}},
+                                                                  .changed = [this] { sriov_changed(); }});
+    for (unsigned n = 0; n < chip.vfs; ++n)
+        vfs_.push_back(std::make_unique<VirtualFunction>(*this, clock, n));
+}
+
+Adapter::~Adapter() = default;
+
+void Adapter::attach_virtual_functions(pci::PciBus& bus) {
+    // The place on the bus is where their routing ids lie with ARI; it only orders them.
+    for (unsigned n = 0; n < vfs_.size(); ++n) {
+        const unsigned devfn = 0x80 + 2 * n;
+        bus.attach(*vfs_[n], devfn >> 3, devfn & 7);
+    }
+}
+
+std::vector<pci::Wish> Adapter::wishes() {
+    std::vector<pci::Wish> list = Function::wishes();
+    for (pci::Wish& wish : sriov_->wishes())
+        list.push_back(std::move(wish));
+    return list;
+}
+
+void Adapter::remap() {
+    Function::remap();
+    for (const auto& vf : vfs_)
+        vf->remap();
+}
+
+void Adapter::sriov_changed() {
+    const unsigned count = sriov_->count();
+    if (count != vf_count_) {
+        glass().tell(Topic::vtc, "virtual-functions", {{"adapter", name()}, {"before", vf_count_}, {"now", count}});
+        // Those that go lose everything; those that come begin anew.
+        for (unsigned n = std::min(count, vf_count_); n < vfs_.size() && n < std::max(count, vf_count_); ++n)
+            vfs_[n]->function_reset();
+        vf_count_ = count;
+        vf_count_changed();
+    }
+    for (const auto& vf : vfs_)
+        vf->remap();
+}
+
+pci::Function& Adapter::owner(unsigned queue) {
+    const unsigned pool = vf_count_ ? pool_of(queue) : chip_.pools;
+    if (pool < vf_count_)
+        return *vfs_[pool];
+    return *this;
+}
+
+// ---- registers --------------------------------------------------------------------------------------------------------------
+
+u32 Adapter::read_register(u32 offset) {
+    offset = canonical(offset);
+    const Bank::Place place = regs_.find(offset);
+    if (!place.row) {
+        glass().odd(Topic::vtc, "register.unknown-read", {{"adapter", name()}, {"offset", offset}});
+        return 0;
+    }
+    u32& stored = regs_.value(place);
+    if (place.row->effect == Effect::none || place.row->effect == Effect::queue)
+        return stored;
+    if (place.row->effect == Effect::counter) {
+        const u32 value = stored;
+        stored = 0;
+        return value;
+    }
+    return read_effect(place, offset, stored);
+}
+
+void Adapter::write_register(u32 offset, u32 value) {
+    offset = canonical(offset);
+    const Bank::Place place = regs_.find(offset);
+    if (!place.row) {
+        glass().odd(Topic::vtc, "register.unknown-write", {{"adapter", name()}, {"offset", offset}, {"value", value}});
+        return;
+    }
+    if (place.row->effect == Effect::queue)
+        return write_ring(offset, value);
+    u32& stored = regs_.value(place);
+    const u32 before = stored;
+    stored = (before & ~place.row->writable) | (value & place.row->writable);
+    if (place.row->effect != Effect::none && place.row->effect != Effect::counter)
+        write_effect(place, offset, before, value);
+}
+
+void Adapter::bar_access(unsigned bar, Access& a) {
+    if (bar != 0 || !is_aligned(a.offset, 4)) {
+        if (!a.write)
+            a.value = 0;
+        return;
+    }
+    if (!a.write)
+        a.value = 0;
+    for (unsigned done = 0; done < a.size; done += 4) {
+        const u32 offset = static_cast<u32>(a.offset) + done;
+        if (a.write)
+            write_register(offset, static_cast<u32>(a.value >> (8 * done)));
+        else
+            a.value |= static_cast<u64>(read_register(offset)) << (8 * done);
+    }
+}
+
+// ---- rings ------------------------------------------------------------------------------------------------------------------
+
+Adapter::Ring Adapter::ring_at(u32 at) const {
+    return {.base = reg(at + ring::base_low) | static_cast<u64>(reg(at + ring::base_high)) << 32,
+            .size = reg(at + ring::length) / descriptor_size,
+            .head = reg(at + ring::head),
+            .tail = reg(at + ring::tail)};
+}
+
+/// A ring whose registers make sense. One that does not stops until its queue is enabled anew.
+bool Adapter::ring_runs(u32 at, const Ring& r) {
+    if (r.size >= least_ring && r.head < r.size && r.tail < r.size)
+        return true;
+    glass().odd(Topic::vtc, "ring.impossible",
+                {{"adapter", name()}, {"registers", at}, {"descriptors", r.size}, {"head", r.head}, {"tail", r.tail}});
+    regs_.at(at + ring::control) &= ~queue_enabled;
+    return false;
+}
+
+void Adapter::write_ring(u32 offset, u32 value) {
+    const Bank::Place place = regs_.find(offset);
+    u32& stored = regs_.value(place);
+    const u32 before = stored;
+    stored = (before & ~place.row->writable) | (value & place.row->writable);
+    const u32 at = offset & ~(ring::size - 1), what = offset & (ring::size - 1);
+    const bool transmit = at >= transmit_ring(0) && at < transmit_ring(0) + chip_.queues * ring::size;
+    if (what == ring::control && (stored & queue_enabled) && !(before & queue_enabled)) {
+        // Enabling begins at the base; a driver writes the tail afterwards.
+        if (transmit) {
+            const unsigned queue = (at - transmit_ring(0)) / ring::size;
+            const std::array<Context, 2> kept = transmit_[queue].contexts;
+            transmit_[queue] = TransmitQueue{};
+            transmit_[queue].contexts = kept;
+        }
+        transmit ? kick_transmit() : kick_receive();
+    } else if (what == ring::control && !(stored & queue_enabled) && (before & queue_enabled)) {
+        regs_.at(at + ring::head) = 0;
+        regs_.at(at + ring::tail) = 0;
+        if (!transmit)
+            kick_receive(); // what waits for it is thrown away
+    } else if (what == ring::tail) {
+        transmit ? kick_transmit() : kick_receive();
+    }
+}
+
+void Adapter::kick_transmit() {
+    const u64 at = std::max(clock_.now() + doorbell_delay, wire_free_);
+    if (transmit_timer_.due() > at)
+        transmit_timer_.arm(at);
+}
+
+void Adapter::kick_receive() {
+    if (!arrived_.empty() && !receive_timer_.armed())
+        receive_timer_.arm(clock_.now() + doorbell_delay);
+}
+
+/// Queues as after a reset: `count` of them from `first` on, `step` apart.
+void Adapter::reset_queues(unsigned first, unsigned count, unsigned step) {
+    for (unsigned n = 0; n < count; ++n) {
+        const unsigned queue = first + n * step;
+        for (const u32 at : {receive_ring(queue), transmit_ring(queue)})
+            for (u32 offset = at; offset < at + ring::size; offset += 4)
+                if (const Bank::Place place = regs_.find(offset); place.row && place.row->effect == Effect::queue)
+                    regs_.value(place) = place.row->reset;
+        transmit_[queue] = TransmitQueue{};
+    }
+    kick_receive();
+}
+
+// ---- resets and state -------------------------------------------------------------------------------------------------------
+
+/// What a reset by software resets: everything but the switch's statistics, which are for people.
+void Adapter::reset_core() {
+    regs_.reset();
+    vectors_.reset();
+    transmit_timer_.cancel();
+    receive_timer_.cancel();
+    std::fill(transmit_.begin(), transmit_.end(), TransmitQueue{});
+    arrived_.clear();
+    arrived_bytes_ = 0;
+    wire_free_ = 0;
+    next_queue_ = 0;
+    for (const auto& vf : vfs_)
+        vf->physical_reset(false);
+}
+
+void Adapter::device_reset(Reset kind) {
+    if (kind == Reset::cold) {
+        std::fill(pools_.begin(), pools_.end(), PoolCounters{});
+        missed_ = link_changes_ = 0;
+    }
+    for (const auto& vf : vfs_)
+        vf->reset(kind);
+    reset_core();
+    chip_reset();
+}
+
+void Adapter::TransmitQueue::state(Visitor& v) {
+    v.field("contexts", contexts);
+    v.blob("data", data, largest_send);
+    v.field("command", command);
+    v.field("options", options);
+    v.field("legacy", legacy);
+    v.field("begun", begun);
+    v.field("bad", bad);
+    v.field("allowed", allowed);
+}
+
+void Adapter::Arrived::state(Visitor& v) {
+    v.blob("frame", frame, 64_KiB);
+    v.field("queue", queue);
+    v.field("pool", pool);
+    v.field("looped", looped);
+    v.field("inexact", inexact);
+}
+
+void Adapter::device_state(Visitor& v) {
+    v.field("registers", regs_);
+    v.field("vectors", vectors_);
+    v.field("transmit timer", transmit_timer_);
+    v.field("receive timer", receive_timer_);
+    for (TransmitQueue& q : transmit_)
+        v.field("transmit queue", q);
+    v.field("arrived", arrived_);
+    v.field("wire free", wire_free_);
+    v.field("next queue", next_queue_);
+    for (PoolCounters& pool : pools_)
+        v.field("pool", pool);
+    v.field("missed", missed_);
+    v.field("link changes", link_changes_);
+    v.field("virtual functions", vf_count_);
+    for (const auto& vf : vfs_)
+        v.field("vf", *vf);
+    chip_state(v);
+    if (!v.loading())
+        return;
+    arrived_bytes_ = 0;
+    bool sound = next_queue_ < chip_.queues && vf_count_ <= vfs_.size();
+    for (const Arrived& a : arrived_) {
+        arrived_bytes_ += a.frame.size();
+        sound &= a.queue < chip_.queues && a.pool < chip_.pools && a.frame.size() >= 14;
+    }
+    if (!sound || arrived_bytes_ > chip_.packet_buffer) {
+        v.refuse("an adapter's packet buffer or queue in the state is impossible");
+        arrived_.clear();
+        arrived_bytes_ = 0;
+        next_queue_ = 0;
+        vf_count_ = 0;
+    }
+}
+
+std::size_t Adapter::room() const {
+    return arrived_bytes_ < chip_.packet_buffer ? chip_.packet_buffer - arrived_bytes_ : 0;
+}
+
+} // namespace vitrine::vtc

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+// The core of both adapters: rings, offloads, the switch with its pools, interrupts, virtual functions and mailboxes. A chip derives
+// from it, brings its table of registers, and says in rules what they mean now. (82576 and 82599 datasheets.)
+//
+// All that takes time takes virtual time: a doorbell starts a timer; when it fires, descriptors are fetched and frames sent until the
+// wire would be busy for a while, and the timer is set to when it is free again. Received frames wait in the packet buffer, which has
+// the chip's size; what does not fit is lost and counted.
+#pragma once
+
+#include "base/clock.h"
+#include "base/ports.h"
+#include "pci/bridge.h"
+#include "pci/sriov.h"
+#include "vtc/bank.h"
+#include "vtc/packet.h"
+#include "vtc/rules.h"
+#include "vtc/vectors.h"
+
+#include <array>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vitrine::vtc {
+
+class VirtualFunction;
+
+/// What a chip is, as numbers.
+struct Chip {
+    const char* name;
+    u16 device, vf_device, subsystem;
+    std::span<const RegisterRow> registers, vf_registers;
+    u32 bar_size;
+    unsigned queues, pools, vfs, vectors, vf_vectors;
+    u32 vector_pending;      ///< offset of the MSI-X pending bits in BAR 3
+    unsigned byte_time;      ///< tenths of a nanosecond that a byte takes on the wire
+    u32 packet_buffer;       ///< bytes for received frames
+    u32 rx_error_l4, rx_error_ip, rx_loopback;
+    u32 split_control;       ///< SRRCTL's place among a receive ring's registers
+    u32 split_drop;          ///< and its drop enable bit
+    u32 rx_vlan_strip;       ///< RXDCTL's bit for it, or 0
+    pci::LinkShape link;
+};
+
+/// A ring's registers, from its first one on; the same in both chips.
+namespace ring {
+inline constexpr u32 base_low = 0x00, base_high = 0x04, length = 0x08, head = 0x10, tail = 0x18, control = 0x28, write_back_low = 0x38,
+                     write_back_high = 0x3c;
+inline constexpr u32 size = 0x40;
+} // namespace ring
+
+/// What has been counted for a pool since power on; for people, and the VFs' own counters.
+struct PoolCounters {
+    u64 rx_frames = 0, rx_bytes = 0, rx_multicast = 0, tx_frames = 0, tx_bytes = 0, looped = 0;
+    u64 no_descriptor = 0, not_enabled = 0, spoofed = 0, too_long = 0, bad_descriptor = 0, wrong_vlan = 0;
+    void state(Visitor& v);
+};
+
+struct Options {
+    std::string name = "nic0";
+    Mac mac = 0x0256'4954'0000;
+    FrameWitness* capture = nullptr; ///< of the port
+    std::function<FrameWitness*(unsigned pool)> pool_capture{};
+};
+
+class Adapter : public pci::Function, public FrameSink {
+public:
+    Adapter(const pci::Platform& platform, Clock& clock, const Chip& chip, Options options);
+    ~Adapter() override;
+
+    /// What it sends goes there. Null: nowhere.
+    void connect(FrameSink* wire) { wire_ = wire; }
+    /// Puts the virtual functions onto the bus; the adapter itself is there.
+    void attach_virtual_functions(pci::PciBus& bus);
+
+    // --- the wire
+    void receive(std::span<const u8> frame) override;
+    std::size_t room() const override;
+
+    unsigned extra_buses() const override { return 1; }
+    std::vector<pci::Wish> wishes() override;
+    void remap() override;
+
+    // --- for people
+    const Chip& chip() const { return chip_; }
+    virtual std::string describe() const = 0;
+    std::string describe_switch() const;
+    std::string describe_pools() const;
+    std::string describe_vf(unsigned n) const;
+    const PoolCounters& counters(unsigned pool) const { return pools_[pool]; }
+    unsigned virtual_functions() const { return sriov_->count(); }
+    u64 interrupts() const { return vectors_.sent(); }
+    /// Frames that the port lost for want of room.
+    u64 missed() const { return missed_; }
+    u64 link_changes() const { return link_changes_; }
+    Mac address() const { return options_.mac; }
+
+    static constexpr u64 doorbell_delay = 500;      ///< virtual nanoseconds from a doorbell to the first descriptor
+    static constexpr u64 burst_time = 12'000;       ///< of the wire, filled at once
+    static constexpr unsigned burst_descriptors = 256;
+    static constexpr std::size_t largest_send = 256 << 10;
+
+protected:
+    friend class VirtualFunction;
+
+    // --- what a chip says
+    virtual u32 receive_ring(unsigned queue) const = 0;
+    virtual u32 transmit_ring(unsigned queue) const = 0;
+    /// Where a register really is; old names of registers lead to the same.
+    virtual u32 canonical(u32 offset) const { return offset; }
+    virtual u32 read_effect(const Bank::Place& place, u32 offset, u32 stored) = 0;
+    virtual void write_effect(const Bank::Place& place, u32 offset, u32 before, u32 written) = 0;
+    virtual PortRules port_rules() const = 0;
+    virtual PoolRules pool_rules(unsigned pool) const = 0;
+    virtual MirrorRule mirror_rule(unsigned) const { return {}; }
+    /// Pools whose exact filters have this address; nothing when none has.
+    virtual std::optional<u64> exact(Mac mac) const = 0;
+    virtual bool hashed(Mac mac) const = 0;
+    virtual bool vlan_known(u16 vlan) const = 0;
+    /// Pools in the entry for this VLAN.
+    virtual u64 vlan_pools(u16 vlan) const = 0;
+    virtual bool vlan_in_entries(u16 vlan, u64 entries) const = 0;
+    virtual unsigned pool_of(unsigned queue) const = 0;
+    virtual unsigned queue_of(unsigned pool, unsigned index) const = 0;
+    virtual SpreadRules spread(unsigned pool) const = 0;
+    virtual unsigned redirection(unsigned hash) const = 0;
+    virtual std::array<u8, 40> hash_key() const = 0;
+    /// A queue chosen by a filter for flows, before spreading.
+    virtual std::optional<unsigned> flow_queue(const Packet&) { return std::nullopt; }
+    virtual bool strip_vlan(unsigned queue, unsigned pool) const = 0;
+    virtual void queue_event(unsigned queue, bool transmit) = 0;
+    virtual void pool_spoofed(unsigned pool) { static_cast<void>(pool); }
+    virtual void chip_counts_receive(unsigned queue, std::size_t bytes) { static_cast<void>(queue), static_cast<void>(bytes); }
+    virtual void chip_counts_transmit(unsigned queue, std::size_t bytes) { static_cast<void>(queue), static_cast<void>(bytes); }
+    virtual void chip_missed() = 0;
+    virtual void chip_reset() = 0;
+    virtual void chip_state(Visitor& v) = 0;
+    virtual void transmit_stamp(bool) {}
+    /// Nanoseconds for a byte of this queue when a rate is set; 0: the wire's.
+    virtual u64 rate_time(unsigned queue, std::size_t bytes) const { return static_cast<void>(queue), static_cast<void>(bytes), u64{0}; }
+    virtual bool is_link_up() const = 0;
+    // virtual functions
+    virtual u32 vf_read(VirtualFunction& vf, u32 offset) = 0;
+    virtual void vf_write(VirtualFunction& vf, u32 offset, u32 value) = 0;
+    /// The VF asks the PF (`request`) or acknowledges.
+    virtual void vf_mail(unsigned vf, bool request) = 0;
+    virtual void vf_was_reset(unsigned vf) = 0;
+    virtual void vf_count_changed() {}
+    /// The VF's mailbox or reset cause: by its own table of vectors.
+    virtual void vf_other_cause(VirtualFunction& vf) = 0;
+
+    // --- what the core offers
+    Bank& regs() { return regs_; }
+    const Bank& regs() const { return regs_; }
+    u32 reg(u32 offset) const { return regs_.get(offset); }
+    Clock& clock() { return clock_; }
+    const Clock& clock() const { return clock_; }
+    Vectors& vectors() { return vectors_; }
+    VirtualFunction* vf(unsigned n) { return n < vfs_.size() ? vfs_[n].get() : nullptr; }
+    const VirtualFunction* vf(unsigned n) const { return n < vfs_.size() ? vfs_[n].get() : nullptr; }
+    pci::SrIov& sriov() { return *sriov_; }
+    const pci::SrIov& sriov() const { return *sriov_; }
+
+    void write_ring(u32 offset, u32 value);
+    u32 read_register(u32 offset);
+    void write_register(u32 offset, u32 value);
+    void reset_queues(unsigned first, unsigned count, unsigned step);
+    void reset_core();
+    void kick_transmit();
+    void kick_receive();
+    void count_link_change() { ++link_changes_; }
+
+    // --- pci
+    void bar_access(unsigned bar, Access& access) override;
+    void device_reset(Reset kind) override;
+    void device_state(Visitor& v) override;
+
+private:
+    struct Context {
+        u32 word[4]{};
+        void state(Visitor& v) { v.field("word", word); }
+    };
+
+    struct TransmitQueue {
+        std::array<Context, 2> contexts{};
+        std::vector<u8> data;     ///< of a frame whose last descriptor has not come
+        u32 command = 0, options = 0, legacy = 0; ///< of its first
+        bool begun = false, bad = false;
+        u64 allowed = 0;          ///< by its rate
+        void state(Visitor& v);
+    };
+
+    struct Arrived {
+        std::vector<u8> frame;
+        u16 queue = 0;
+        u8 pool = 0;
+        bool looped = false, inexact = false;
+        void state(Visitor& v);
+    };
+
+    struct Ring {
+        u64 base = 0;
+        u32 size = 0, head = 0, tail = 0;
+    };
+
+    using Pools = u64;
+
+    // adapter.cpp
+    Ring ring_at(u32 at) const;
+    bool ring_runs(u32 at, const Ring& r);
+    pci::Function& owner(unsigned queue);
+    void sriov_changed();
+    // transmit.cpp
+    void transmit_work();
+    /// One descriptor. Tenths of nanoseconds of the wire that it used.
+    u64 transmit_descriptor(unsigned queue, const u32 (&d)[4]);
+    void gather(unsigned queue, TransmitQueue& q, u64 address, u32 length);
+    u64 send_gathered(unsigned queue, TransmitQueue& q);
+    void report_done(unsigned queue, u32 at, u32 index, u32 dword3, bool report);
+    u64 send_segments(unsigned queue, TransmitQueue& q, const Context& c);
+    u64 send_frame(unsigned queue, std::vector<u8>& frame, u32 tag, bool tagged);
+    // switch.cpp
+    struct Choice {
+        Pools pools = 0;
+        const char* why = "";
+        bool inexact = false;
+    };
+    Choice choose_pools(const Packet& p, const PortRules& rules, bool local) const;
+    bool spoofed(const Packet& p, unsigned pool);
+    u64 switch_frame(std::span<const u8> frame, unsigned pool);
+    void deliver(std::span<const u8> frame, const Packet& p, const PortRules& rules, Choice choice, bool looped, int from);
+    void mirror(std::span<const u8> frame, const Packet& p, const PortRules& rules, Pools pools, bool looped, int from, Pools& targets) const;
+    void explain(std::string_view event, const Packet& p, std::initializer_list<Detail> more);
+    unsigned choose_queue(const Packet& p, unsigned pool, u32& hash, u32& hash_type);
+    void to_wire(std::span<const u8> frame);
+    void store(std::span<const u8> frame, unsigned pool, unsigned queue, bool looped, bool inexact);
+    // receive.cpp
+    void drain();
+    enum class Stored : u8 { done, waits, lost };
+    Stored write_to_ring(const Arrived& a);
+    void count_received(const Packet& p);
+    void count_sent(const Packet& p);
+
+    Clock& clock_;
+    const Chip& chip_;
+    Options options_;
+    Bank regs_;
+    Vectors vectors_;
+    pci::SrIov* sriov_ = nullptr;
+    std::vector<std::unique_ptr<VirtualFunction>> vfs_;
+    unsigned vf_count_ = 0; ///< as of the last change
+    FrameSink* wire_ = nullptr;
+    Timer transmit_timer_, receive_timer_;
+    std::vector<TransmitQueue> transmit_;
+    std::deque<Arrived> arrived_;
+    u64 arrived_bytes_ = 0;
+    u64 wire_free_ = 0; ///< when the wire has sent everything
+    unsigned next_queue_ = 0;
+    std::vector<PoolCounters> pools_;
+    u64 missed_ = 0, link_changes_ = 0;
+};
+
+} // namespace vitrine::vtc

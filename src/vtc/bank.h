@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// A bank of 32-bit registers made from a table of rows: found at once, masked as the rows say.
+#pragma once
+
+#include "base/visitor.h"
+#include "vtc/spec/rows.h"
+
+#include <span>
+#include <vector>
+
+namespace vitrine::vtc {
+
+class Bank {
+public:
+    /// `size` is the region's, in bytes; the rows outlive the bank and do not overlap.
+    Bank(std::span<const RegisterRow> rows, u32 size);
+
+    struct Place {
+        const RegisterRow* row = nullptr; ///< null: no register there
+        u32 slot = 0;
+        u32 index = 0; ///< in the row's array
+    };
+
+    /// `offset` is a multiple of 4 inside the region.
+    Place find(u32 offset) const;
+
+    /// A register that the table has.
+    u32& at(u32 offset);
+    u32 get(u32 offset) const;
+    /// The same by what find() gave.
+    u32& value(const Place& place) { return values_[place.slot]; }
+
+    /// Counts in a register that stops at its end.
+    void count(u32 offset, u64 n = 1);
+    /// The same in a 36- or 64-bit counter of two registers.
+    void count_wide(u32 offset, u64 n);
+
+    std::span<const RegisterRow> rows() const { return rows_; }
+
+    void reset();
+    void state(Visitor& v);
+
+private:
+    static constexpr u16 nowhere = 0xffff;
+    std::span<const RegisterRow> rows_;
+    std::vector<u16> slots_; ///< by dword of the region
+    std::vector<u16> row_of_;
+    std::vector<u32> values_;
+};
+
+} // namespace vitrine::vtc

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Intel 82576 gigabit adapter: 16 queues, 8 pools, 7 virtual functions, a copper PHY whose link is always good.
+#pragma once
+
+#include "vtc/adapter.h"
+#include "vtc/nvm.h"
+
+namespace vitrine::vtc {
+
+class I82576 final : public Adapter {
+public:
+    I82576(const pci::Platform& platform, Clock& clock, Options options);
+
+    std::string describe() const override;
+
+    static constexpr u64 negotiation_time = 2'000'000; ///< virtual nanoseconds; a real link takes a thousand times as long
+
+protected:
+    u32 receive_ring(unsigned queue) const override;
+    u32 transmit_ring(unsigned queue) const override;
+    u32 canonical(u32 offset) const override;
+    u32 read_effect(const Bank::Place& place, u32 offset, u32 stored) override;
+    void write_effect(const Bank::Place& place, u32 offset, u32 before, u32 written) override;
+    PortRules port_rules() const override;
+    PoolRules pool_rules(unsigned pool) const override;
+    MirrorRule mirror_rule(unsigned n) const override;
+    std::optional<u64> exact(Mac mac) const override;
+    bool hashed(Mac mac) const override;
+    bool vlan_known(u16 vlan) const override;
+    u64 vlan_pools(u16 vlan) const override;
+    bool vlan_in_entries(u16 vlan, u64 entries) const override;
+    unsigned pool_of(unsigned queue) const override;
+    unsigned queue_of(unsigned pool, unsigned index) const override;
+    SpreadRules spread(unsigned pool) const override;
+    unsigned redirection(unsigned hash) const override;
+    std::array<u8, 40> hash_key() const override;
+    bool strip_vlan(unsigned queue, unsigned pool) const override;
+    void queue_event(unsigned queue, bool transmit) override;
+    void pool_spoofed(unsigned pool) override;
+    void chip_missed() override;
+    void chip_reset() override;
+    void chip_state(Visitor& v) override;
+    u64 rate_time(unsigned queue, std::size_t bytes) const override;
+    bool is_link_up() const override { return link_; }
+    u32 vf_read(VirtualFunction& vf, u32 offset) override;
+    void vf_write(VirtualFunction& vf, u32 offset, u32 value) override;
+    void vf_mail(unsigned vf, bool request) override;
+    void vf_was_reset(unsigned vf) override;
+    void vf_other_cause(VirtualFunction& vf) override;
+
+private:
+    bool pools_on() const;
+    void raise(u32 causes);
+    void update_pin();
+    void other_vector();
+    u16 phy_read(unsigned number);
+    void phy_write(unsigned number, u16 value);
+    void negotiate();
+    void link_came();
+    u64 system_time() const;
+    std::optional<u32> ring_of_vf(unsigned vf, u32 offset) const;
+    u32 vector_mask() const;
+
+    Nvm nvm_; ///< no state: made from the address
+    Timer link_timer_;
+    bool link_ = false;
+    std::array<u16, 32> phy_{};
+    std::array<u32, 16> rate_{};      ///< RTTBCNRC by queue
+    u64 time_base_ = 0, time_set_ = 0; ///< the system time's value when it was set, and when that was
+};
+
+} // namespace vitrine::vtc

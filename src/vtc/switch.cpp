@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+// The switch inside the port: which pools and queues a frame goes to and why, what may be sent, mirrors, and what leaves by the wire.
+// (82576 datasheet, Virtual Machine Device Queues; 82599 datasheet, VMDq and Virtualization.)
+#include "vtc/adapter.h"
+
+#include <algorithm>
+#include <bit>
+
+#include <fmt/format.h>
+
+namespace vitrine::vtc {
+
+namespace {
+
+constexpr unsigned fcs = 4, tag_size = 4, mirror_rules = 4;
+
+// MRQC's upper half: what is hashed; and the types that a descriptor tells.
+constexpr u32 hash_tcp4 = 0x01, hash_ip4 = 0x02, hash_ip6 = 0x10, hash_tcp6 = 0x20, hash_udp4 = 0x40, hash_udp6 = 0x80;
+constexpr u32 type_tcp4 = 1, type_ip4 = 2, type_tcp6 = 3, type_ip6 = 5, type_udp4 = 7, type_udp6 = 8;
+
+/// The hash's input is as the frame has it: both addresses, then both ports.
+u32 hash_of(const Packet& p, u32 fields, const std::array<u8, 40>& key, u32& type) {
+    type = 0;
+    if (!p.ipv4 && !p.ipv6)
+        return 0;
+    const bool tcp = p.transport == L4::tcp, udp = p.transport == L4::udp;
+    bool ports = true;
+    if (tcp && (fields & (p.ipv4 ? hash_tcp4 : hash_tcp6)))
+        type = p.ipv4 ? type_tcp4 : type_tcp6;
+    else if (udp && (fields & (p.ipv4 ? hash_udp4 : hash_udp6)))
+        type = p.ipv4 ? type_udp4 : type_udp6;
+    else if (fields & (p.ipv4 ? hash_ip4 : hash_ip6)) {
+        type = p.ipv4 ? type_ip4 : type_ip6;
+        ports = false;
+    } else {
+        return 0;
+    }
+    std::array<u8, 36> input{};
+    const std::size_t addresses = p.ipv4 ? 8 : 32;
+    std::copy_n(p.frame.begin() + p.l3 + (p.ipv4 ? 12 : 8), addresses, input.begin());
+    if (ports)
+        std::copy_n(p.frame.begin() + p.l4, 4, input.begin() + static_cast<long>(addresses));
+    return toeplitz(key, std::span(input).first(addresses + (ports ? 4 : 0)));
+}
+
+} // namespace
+
+/// One line for a person; costs nothing while the topic is off.
+void Adapter::explain(std::string_view event, const Packet& p, std::initializer_list<Detail> more) {
+    if (!glass().on(Topic::vtc))
+        return;
+    std::string text = fmt::format("{} > {} type {:04x}, {} bytes", mac_text(p.source), mac_text(p.destination), p.type, p.frame.size());
+    if (p.tagged)
+        text += fmt::format(", VLAN {}", p.vlan());
+    for (const Detail& d : more)
+        text += d.text.empty() ? fmt::format(", {} {}", d.name, d.number) : fmt::format(", {} {}", d.name, d.text);
+    glass().tell(Topic::vtc, event, {{"adapter", name()}, {"frame", text}});
+}
+
+// ---- reception --------------------------------------------------------------------------------------------------------------
+
+Adapter::Choice Adapter::choose_pools(const Packet& p, const PortRules& rules, bool local) const {
+    const auto with = [&](auto&& wish) {
+        Pools pools = 0;
+        for (unsigned n = 0; n < chip_.pools; ++n)
+            if (wish(pool_rules(n)))
+                pools |= bit(n);
+        return pools;
+    };
+    const bool group = p.group(), every = p.destination == broadcast;
+    Choice c;
+    if (every) {
+        c = {rules.pools ? with([](const PoolRules& r) { return r.broadcasts; }) : Pools{rules.broadcasts}, "broadcast"};
+    } else {
+        if (const auto pools = exact(p.destination))
+            c = {rules.pools ? *pools : 1, group ? "exact multicast address" : "exact address"};
+        else if (hashed(p.destination))
+            c = {rules.pools ? with([&](const PoolRules& r) { return group ? r.hashed_multicast : r.hashed_unicast; }) : 1, "hash of the address",
+                 true};
+        if (rules.pools) {
+            const Pools all = with([&](const PoolRules& r) { return group ? r.all_multicast : r.all_unicast; });
+            if (all & ~c.pools)
+                c = {c.pools | all, c.pools ? c.why : "promiscuous pool", c.inexact || !c.pools};
+        } else if (!c.pools && (group ? rules.all_multicast : rules.all_unicast)) {
+            c = {1, "promiscuous", true};
+        }
+    }
+    if (!rules.pools && !c.pools && group && rules.all_multicast)
+        c = {1, "all multicast", true};
+    if (rules.vlan_filter && c.pools) {
+        Pools allowed = rules.pools ? 0 : 1;
+        if (p.tagged && !vlan_known(p.vlan()) && !(rules.pools && with([](const PoolRules& r) { return r.all_vlans; })))
+            return {0, "VLAN is not in the filter table"};
+        if (rules.pools && p.tagged)
+            allowed = vlan_pools(p.vlan()) | with([](const PoolRules& r) { return r.all_vlans; });
+        else if (rules.pools)
+            allowed = with([](const PoolRules& r) { return r.untagged; });
+        if (!(c.pools & allowed))
+            c = {0, p.tagged ? "no pool that the address is for has the VLAN" : "no pool that the address is for takes untagged frames"};
+        else
+            c.pools &= allowed;
+    }
+    if (rules.pools && !local && !group && !c.pools && (!rules.default_off || rules.all_unicast))
+        c = {bit(rules.default_pool), "default pool", true};
+    if (rules.pools && group && !rules.replication && std::popcount(c.pools) > 1)
+        c = {bit(rules.default_pool), "default pool, without replication", c.inexact};
+    if (rules.pools && c.pools && !(c.pools & rules.receive_pools))
+        return {0, "the pool does not receive"};
+    c.pools &= rules.receive_pools;
+    if (!c.pools && !*c.why)
+        c.why = "no filter matches";
+    return c;
+}
+
+void Adapter::receive(std::span<const u8> frame) {
+    if (frame.size() < 14 || !is_link_up())
+        return;
+    const PortRules rules = port_rules();
+    const Packet p(frame);
+    if (!rules.receives)
+        return explain("dropped", p, {{"why", "the receiver is off"}});
+    if (options_.capture)
+        options_.capture->passed(clock_.now(), frame);
+    Choice c = choose_pools(p, rules, false);
+    if (!c.pools)
+        return explain("dropped", p, {{"why", c.why}});
+    // The wire's limit is the port's; a tag does not count.
+    if (frame.size() + fcs > rules.longest + (p.tagged ? tag_size : 0))
+        return explain("dropped", p, {{"why", "longer than the port takes"}, {"most", rules.longest}});
+    count_received(p);
+    deliver(frame, p, rules, c, false, -1);
+    drain();
+}
+
+void Adapter::mirror(std::span<const u8> frame, const Packet& p, const PortRules& rules, Pools pools, bool looped, int from,
+                     Pools& targets) const {
+    static_cast<void>(frame);
+    if (!rules.pools)
+        return;
+    for (unsigned n = 0; n < mirror_rules; ++n) {
+        const MirrorRule m = mirror_rule(n);
+        const Pools concerned = pools | (from >= 0 ? bit(static_cast<unsigned>(from)) : 0);
+        if (m.on && m.to < chip_.pools && (rules.receive_pools >> m.to & 1) &&
+            ((m.pools && (m.from_pools & concerned)) || (m.uplink && !looped && from < 0) || (m.downlink && from >= 0) ||
+             (m.vlans && p.tagged && vlan_in_entries(p.vlan(), m.vlan_entries))))
+            targets |= bit(m.to);
+    }
+}
+
+void Adapter::deliver(std::span<const u8> frame, const Packet& p, const PortRules& rules, Choice choice, bool looped, int from) {
+    Pools copies = 0;
+    mirror(frame, p, rules, choice.pools, looped, from, copies);
+    copies &= ~choice.pools;
+    for (Pools left = choice.pools | copies; left; left &= left - 1) {
+        const unsigned pool = static_cast<unsigned>(std::countr_zero(left));
+        const bool copy = copies >> pool & 1;
+        if (rules.pools && frame.size() + fcs > pool_rules(pool).longest + (p.tagged ? tag_size : 0u)) {
+            ++pools_[pool].too_long;
+            explain("dropped", p, {{"pool", pool}, {"why", "longer than the pool takes"}});
+            continue;
+        }
+        u32 hash = 0, type = 0;
+        const unsigned queue = choose_queue(p, pool, hash, type);
+        explain(looped ? "looped" : "received", p, {{"pool", pool}, {"queue", queue}, {"why", copy ? "mirror" : choice.why}});
+        store(frame, pool, queue, looped, choice.inexact || copy);
+    }
+}
+
+unsigned Adapter::choose_queue(const Packet& p, unsigned pool, u32& hash, u32& hash_type) {
+    const SpreadRules s = spread(pool);
+    hash = s.on ? hash_of(p, s.fields, hash_key(), hash_type) : 0;
+    if (const auto queue = flow_queue(p))
+        return *queue;
+    if (!s.on || !hash_type)
+        return queue_of(pool, 0);
+    return queue_of(pool, redirection(hash & 127) % std::max(1u, s.queues));
+}
+
+void Adapter::store(std::span<const u8> frame, unsigned pool, unsigned queue, bool looped, bool inexact) {
+    if (frame.size() > room()) {
+        ++missed_;
+        chip_missed();
+        return;
+    }
+    if (options_.pool_capture)
+        if (FrameWitness* witness = options_.pool_capture(pool))
+            witness->passed(clock_.now(), frame);
+    arrived_bytes_ += frame.size();
+    arrived_.push_back({{frame.begin(), frame.end()}, static_cast<u16>(queue), static_cast<u8>(pool), looped, inexact});
+}
+
+// ---- sending ----------------------------------------------------------------------------------------------------------------
+
+bool Adapter::spoofed(const Packet& p, unsigned pool) {
+    const PoolRules rules = pool_rules(pool);
+    const char* why = nullptr;
+    if (rules.mac_antispoof) {
+        const auto pools = exact(p.source);
+        if (!pools || !(*pools >> pool & 1))
+            why = "source address is not the pool's";
+    }
+    if (!why && rules.vlan_antispoof && p.tagged && !(vlan_pools(p.vlan()) >> pool & 1))
+        why = "VLAN is not the pool's";
+    if (!why)
+        return false;
+    ++pools_[pool].spoofed;
+    pool_spoofed(pool);
+    explain("spoofed", p, {{"pool", pool}, {"why", why}});
+    return true;
+}
+
+u64 Adapter::switch_frame(std::span<const u8> frame, unsigned pool) {
+    const PortRules rules = port_rules();
+    const Packet p(frame);
+    if (rules.pools && rules.loopback) {
+        Choice c = choose_pools(p, rules, true);
+        if (!pool_rules(pool).hears_itself)
+            c.pools &= ~bit(pool);
+        deliver(frame, p, rules, c, true, static_cast<int>(pool));
+        if (c.pools) {
+            ++pools_[pool].looped;
+            drain();
+        }
+        if (c.pools && !p.group()) {
+            explain("sent", p, {{"pool", pool}, {"to", "the port's own pools only"}});
+            return 0;
+        }
+    } else if (rules.pools) {
+        Pools copies = 0;
+        mirror(frame, p, rules, 0, false, static_cast<int>(pool), copies);
+        if (copies) {
+            deliver(frame, p, rules, {0, ""}, true, static_cast<int>(pool));
+            drain();
+        }
+    }
+    explain("sent", p, {{"pool", pool}, {"to", "the wire"}});
+    count_sent(p);
+    to_wire(frame);
+    return 0;
+}
+
+void Adapter::to_wire(std::span<const u8> frame) {
+    if (options_.capture)
+        options_.capture->passed(clock_.now(), frame);
+    if (wire_ && is_link_up())
+        wire_->receive(frame);
+}
+
+// ---- for people -------------------------------------------------------------------------------------------------------------
+
+std::string Adapter::describe_switch() const {
+    const PortRules r = port_rules();
+    std::string text =
+        fmt::format("{}: pools {}, receiver {}, transmitter {}, VLAN filter {}, longest frame {}\n", name(), r.pools ? "on" : "off",
+                    r.receives ? "on" : "off", r.transmits ? "on" : "off", r.vlan_filter ? "on" : "off", r.longest);
+    if (!r.pools)
+        return text;
+    text += fmt::format("  frames that no pool claims: {}; replication {}, loopback {}\n",
+                        r.default_off ? std::string("dropped") : fmt::format("pool {}", r.default_pool), r.replication ? "on" : "off",
+                        r.loopback ? "on" : "off");
+    for (unsigned n = 0; n < mirror_rules; ++n)
+        if (const MirrorRule m = mirror_rule(n); m.on)
+            text += fmt::format("  mirror {}: to pool {}{}{}{}{}\n", n, m.to, m.pools ? fmt::format(", pools {:x}", m.from_pools) : "",
+                                m.uplink ? ", what comes from outside" : "", m.downlink ? ", what the pools send" : "", m.vlans ? ", VLANs" : "");
+    return text;
+}
+
+std::string Adapter::describe_pools() const {
+    const PortRules rules = port_rules();
+    std::string text = fmt::format("{}: {} pools of {}, {} virtual functions\n"
+                                   "pool  on     rx frames      rx bytes  tx frames      tx bytes  looped  lost  what it takes\n",
+                                   name(), rules.pools ? chip_.pools : 1, chip_.queues, vf_count_);
+    for (unsigned n = 0; n < (rules.pools ? chip_.pools : 1); ++n) {
+        const PoolCounters& c = pools_[n];
+        const PoolRules r = pool_rules(n);
+        const bool on = !rules.pools || (rules.receive_pools >> n & 1) || (rules.transmit_pools >> n & 1);
+        if (!on && !c.rx_frames && !c.tx_frames)
+            continue;
+        std::string takes;
+        if (rules.pools)
+            for (const auto& [wish, word] : {std::pair{r.untagged, "untagged"},
+                                             {r.broadcasts, "broadcast"},
+                                             {r.hashed_multicast, "multicast-hash"},
+                                             {r.hashed_unicast, "unicast-hash"},
+                                             {r.all_multicast, "all-multicast"},
+                                             {r.all_unicast, "all-unicast"},
+                                             {r.all_vlans, "all-vlans"},
+                                             {r.mac_antispoof, "mac-antispoof"},
+                                             {r.vlan_antispoof, "vlan-antispoof"}})
+                if (wish)
+                    takes += std::string(takes.empty() ? "" : " ") + word;
+        text += fmt::format("{:4}  {}{}  {:12}  {:12}  {:9}  {:12}  {:6}  {:4}  {}\n", n, !rules.pools || (rules.receive_pools >> n & 1) ? "rx" : "--",
+                            !rules.pools || (rules.transmit_pools >> n & 1) ? "tx" : "--", c.rx_frames, c.rx_bytes, c.tx_frames, c.tx_bytes, c.looped,
+                            c.no_descriptor + c.not_enabled + c.spoofed + c.too_long + c.bad_descriptor, takes);
+    }
+    return text;
+}
+
+} // namespace vitrine::vtc
