@@ -146,14 +146,17 @@ void Adapter::write_register(u32 offset, u32 value) {
         write_effect(place, offset, before, value);
 }
 
+bool Adapter::own_dma(const Access& a) {
+    if (working_)
+        glass().odd(Topic::vtc, "register.own-dma", {{"adapter", name()}, {"requester", a.requester.id}, {"offset", a.offset}});
+    return working_;
+}
+
 void Adapter::bar_access(unsigned bar, Access& a) {
-    if (bar != 0 || !is_aligned(a.offset, 4)) {
-        if (!a.write)
-            a.value = 0;
-        return;
-    }
     if (!a.write)
         a.value = 0;
+    if (bar != 0 || !is_aligned(a.offset, 4) || own_dma(a))
+        return;
     for (unsigned done = 0; done < a.size; done += 4) {
         const u32 offset = static_cast<u32>(a.offset) + done;
         if (a.write)

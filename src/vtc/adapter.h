@@ -164,6 +164,8 @@ protected:
     pci::SrIov& sriov() { return *sriov_; }
     const pci::SrIov& sriov() const { return *sriov_; }
 
+    /// Whether a register access is the adapter's own DMA, or a virtual function's, come back. It is refused, and told.
+    bool own_dma(const Access& access);
     void write_ring(u32 offset, u32 value);
     u32 read_register(u32 offset);
     void write_register(u32 offset, u32 value);
@@ -261,6 +263,7 @@ private:
     unsigned next_queue_ = 0;
     std::vector<PoolCounters> pools_;
     u64 missed_ = 0, link_changes_ = 0;
+    bool working_ = false; ///< rings are being worked at: DMA must not come back to the adapter's own registers
 };
 
 } // namespace vitrine::vtc

@@ -7,6 +7,7 @@
 #include <array>
 #include <bitset>
 #include <cstring>
+#include <utility>
 
 namespace vitrine::vtc {
 
@@ -44,6 +45,7 @@ u32 packet_type(const Packet& p) {
 
 void Adapter::drain() {
     std::bitset<128> told;
+    const bool outer = std::exchange(working_, true); // transmission to a pool of its own comes here too
     while (!arrived_.empty()) {
         const Arrived& a = arrived_.front();
         const Stored stored = write_to_ring(a);
@@ -54,6 +56,7 @@ void Adapter::drain() {
         arrived_bytes_ -= a.frame.size();
         arrived_.pop_front();
     }
+    working_ = outer;
     for (unsigned queue = 0; queue < chip_.queues; ++queue)
         if (told[queue])
             queue_event(queue, false);
@@ -90,7 +93,8 @@ Adapter::Stored Adapter::write_to_ring(const Arrived& a) {
         buffer = standard_buffer;
     std::size_t header = 0;
     if (shape == Shape::split || shape == Shape::split_always) {
-        const unsigned room = static_cast<unsigned>(srrctl.header_size(split)) * 64;
+        // The header's length has ten bits in the descriptor.
+        const unsigned room = std::min(1023u, static_cast<unsigned>(srrctl.header_size(split)) * 64);
         header = p.l4_header ? p.l4 + p.l4_header : p.ipv4 || p.ipv6 ? p.l4 : 0;
         if (strip && header)
             header -= 4;

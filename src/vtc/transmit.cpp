@@ -85,6 +85,7 @@ void Adapter::transmit_work() {
                 continue;
             }
             bool reported = false;
+            working_ = true;
             for (unsigned n = 0; n < descriptors_a_turn && left && r.head != r.tail; ++n, --left) {
                 u8 raw[descriptor_size];
                 if (!owner(queue).dma_read(DeviceAddress{r.base + u64{r.head} * descriptor_size}, raw)) {
@@ -107,6 +108,7 @@ void Adapter::transmit_work() {
                 if (!q.begun && time)
                     break; // the next queue's turn
             }
+            working_ = false;
             if (reported)
                 queue_event(queue, true);
             more = true;

@@ -39,7 +39,7 @@ VirtualFunction::VirtualFunction(Adapter& adapter, Clock& clock, unsigned index)
 void VirtualFunction::bar_access(unsigned bar, Access& a) {
     if (!a.write)
         a.value = 0;
-    if (bar != 0 || !is_aligned(a.offset, 4))
+    if (bar != 0 || !is_aligned(a.offset, 4) || adapter_.own_dma(a))
         return;
     for (unsigned done = 0; done < a.size; done += 4) {
         const u32 offset = static_cast<u32>(a.offset) + done;
