@@ -131,7 +131,7 @@ TABLE = [
     ("overlay that is none",      [*kernel, "--disk", f"{good_disk},overlay={other_disk}"], r"--disk.*other.img' is no usable overlay"),
     ("image as its own overlay",  [*kernel, "--disk", f"{good_disk},overlay={good_disk}"], r"--disk.*disk.img'"),
     ("no disk",                   [*kernel, "--disk", ""],                      r"--disk"),
-    ("more disks than ports",     [*kernel, *many_disks],                       r"--disk: there are no more than 24"),
+    ("more disks than ports",     [*kernel, *many_disks],                       r"--disk, --device: there are no more than 24"),
 
     ("unknown serial port",       [*kernel, "--serial", "telnet"],              r"--serial telnet: must be stdio, file:PATH, unix:PATH or none"),
     ("two on standard output",    [*kernel, "--serial", "stdio", "--serial", "stdio"], r"--serial stdio is given twice"),
