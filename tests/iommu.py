@@ -42,7 +42,7 @@ true
 with tempfile.TemporaryDirectory() as scratch:
     disk = Path(scratch) / "disk"
     disk.write_bytes(noise)
-    kernel, initramfs = script_image(COMMAND, scratch, "--modules", "nvme")
+    kernel, initramfs = script_image(COMMAND, scratch, "--vmlinux", "--modules", "nvme")
     finished = run(options.vitrine, "--iommu", "on", "--kernel", kernel, "--initrd", initramfs, "--memory", "512M", "--cpus", options.cpus,
                    "--disk", f"{disk},discard", "--device", "edu", "--stale", options.stale, "--no-reboot", "--stats", "--append",
                    f"console=ttyS0 panic=-1 {MODES[options.mode]} vitrine.run={encode('sh /script')}")  # fmt: skip

@@ -100,8 +100,10 @@ LpcPci::Lines Board::pirq_lines() {
     LpcPci::Lines lines;
     for (unsigned n = 0; n < lines.io_apic.size(); ++n)
         lines.io_apic[n] = machine_.interrupts().gsi(16 + n);
+    // On QEMU's boards, which a machine with byte addresses at CF8h is, PIRQs that are routed to ISA interrupts reach the I/O APIC's pins too.
+    const bool both = machine_.config().config_byte_address;
     for (unsigned n = 0; n < lines.isa.size(); ++n)
-        lines.isa[n] = Line([pic = &machine_.interrupts().pic(), n](bool level) {
+        lines.isa[n] = both && n != 2 ? machine_.interrupts().gsi(n) : Line([pic = &machine_.interrupts().pic(), n](bool level) {
             if (n != 2)
                 pic->set_input(n, level);
         });

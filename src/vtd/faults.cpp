@@ -11,15 +11,15 @@ namespace {
 constexpr u64 any_status = fault_status.overflow.mask() | fault_status.pending.mask() | fault_status.queue_error.mask() |
                            fault_status.completion_error.mask() | fault_status.time_out.mask();
 
-} // namespace
-
 /// Whether a person sees it; if not it is counted here, and its words need not be found.
-bool Unit::is_shown(std::string_view event) {
-    if (glass_.on(Topic::vtd) || glass_.counter(event) < Glass::shown_odd)
+bool is_shown(Glass& glass, std::string_view event) {
+    if (glass.on(Topic::vtd) || glass.counter(event) < Glass::shown_odd)
         return true;
-    ++glass_.counter(event);
+    ++glass.counter(event);
     return false;
 }
+
+} // namespace
 
 void Unit::block(const Request& request, FaultReason reason, bool silenced, std::optional<u16> domain, const Steps& steps) {
     const FaultRow& row = row_of(reason);
@@ -28,7 +28,7 @@ void Unit::block(const Request& request, FaultReason reason, bool silenced, std:
     if (domain)
         ++by_domain_[*domain].blocked;
     const bool quiet = silenced && row.qualified;
-    if (is_shown("dma.blocked")) {
+    if (is_shown(glass_, "dma.blocked")) {
         // A second-stage walk began at the context entry.
         const std::string before = domain ? text_of(walker_.context(root_, request.source).steps) + "," : std::string();
         glass_.odd(Topic::vtd, "dma.blocked",
@@ -45,7 +45,7 @@ void Unit::block_interrupt(u16 source, u64 address, u32 data, u32 index, FaultRe
     ++counters_.interrupts_blocked;
     ++by_device_[source].blocked;
     const bool quiet = silenced && row.qualified;
-    if (is_shown("interrupt.blocked"))
+    if (is_shown(glass_, "interrupt.blocked"))
         glass_.odd(Topic::vtd, "interrupt.blocked",
                    {{"device", name_of(source)}, {"requester", source}, {"address", address}, {"data", data}, {"index", index},
                     {"fault", static_cast<u64>(reason)}, {"why", row.meaning}, {"entry", walk_text(steps)}, {"recorded", quiet ? "no" : "yes"}});

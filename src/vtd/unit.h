@@ -101,7 +101,6 @@ private:
     void invalidate_interrupts(bool selective, u16 index, unsigned mask);
 
     // ---- faults (faults.cpp)
-    bool is_shown(std::string_view event);
     void block(const Request& request, FaultReason reason, bool silenced, std::optional<u16> domain, const Steps& steps);
     void block_interrupt(u16 source, u64 address, u32 data, u32 index, FaultReason reason, bool silenced, const Steps& steps);
     void record(FaultReason reason, u16 source, u64 information, bool read);
