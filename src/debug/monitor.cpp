@@ -54,6 +54,7 @@ std::span<const Monitor::Command> Monitor::commands() {
         {"entry",      "",                   "the rules of VM entry that the current VMCS breaks",            &Monitor::entry, 0, 0},
         {"exits",      "[reason|vm|rip]",    "VM exits so far: how many, and what they cost in instructions", &Monitor::exits, 0, 1},
         {"until-exit", "[REASON|any|failed-entry|off]", "runs to the next such VM exit, or failing VM entry", &Monitor::until_exit, 0, 1},
+        {"nic",        "[switch|pools|vf N]","network adapters: link; the switch's rules; pools and their counters; a virtual function", &Monitor::nic, 0, 2},
         {"devices",    "",                   "names for `device`",                                            &Monitor::devices, 0, 0},
         {"device",     "NAME",               "the state of a device or processor, registers by name",         &Monitor::device, 1, 1},
         {"pending",    "",                   "timers that are due, and interrupts that wait",                 &Monitor::pending, 0, 0},

@@ -64,6 +64,7 @@ private:
     MonitorReply entry(const Words& words);
     MonitorReply exits(const Words& words);
     MonitorReply until_exit(const Words& words);
+    MonitorReply nic(const Words& words);
     MonitorReply devices(const Words& words);
     MonitorReply device(const Words& words);
     MonitorReply pending(const Words& words);
