@@ -6,6 +6,7 @@
 #include "app/values.h"
 #include "app/version.h"
 #include "machine/device_table.h"
+#include "machine/net.h"
 #include "vtd/options.h"
 
 #include <fmt/format.h>
@@ -359,7 +360,13 @@ Expected<> device_option(Parsing& p, const std::string& v) {
         p.print += "name \"intel-iommu\", desc \"VT-d: DMA and interrupt remapping\"\n";
         return {};
     }
-    const auto all = properties(v);
+    auto all = properties(v);
+    if (all[0].first == "igb") { // QEMU's name for the 82576, and for a device's network
+        all[0].first = "i82576";
+        for (auto& [key, value] : all)
+            if (key == "netdev")
+                key = "net";
+    }
     const machine::DeviceRow* row = machine::find_device(all[0].first);
     if (all[0].first == "intel-iommu")
         return iommu_device(p, v, all);
@@ -379,6 +386,26 @@ Expected<> device_option(Parsing& p, const std::string& v) {
     device.name = all[0].first;
     TRY(machine::check_device(device));
     p.config().devices.push_back(std::move(device));
+    return {};
+}
+
+/// -netdev KIND,id=ID,...: the same networks as --net, under QEMU's names.
+Expected<> netdev_option(Parsing& p, const std::string& v) {
+    const auto all = properties(v);
+    std::string id, rest;
+    for (std::size_t n = 1; n < all.size(); ++n) {
+        const auto& [key, value] = all[n];
+        if (key == "id")
+            id = value;
+        else if (!(all[0].first == "tap" && (key == "script" || key == "downscript")))
+            rest += "," + key + "=" + value;
+    }
+    if (id.empty())
+        return Error(fmt::format("-netdev {}: Parameter 'id' is missing", v));
+    auto net = machine::parse_net(id + ",kind=" + all[0].first + rest);
+    if (!net.ok())
+        return Error(fmt::format("-netdev {}: {}", v, net.error().message));
+    p.config().nets.push_back(std::move(net).value());
     return {};
 }
 
@@ -481,6 +508,7 @@ constexpr Row rows[] = {
     {{"vnc",          value, "none",    "only none is possible"}, vnc_option},
     {{"vga",          value, "none",    "only none is possible"}, none_option<vga_name>},
     {{"device",       value, "NAME[,PROPERTY=VALUE]", "plug in a device; -device help lists them, -device NAME,help its properties"}, device_option},
+    {{"netdev",       value, "KIND,id=ID[,...]", "a network for -device igb,netdev=ID: user, tap or socket"}, netdev_option},
     {{"machine",      value, "q35",     "q35 or pc (one and the same board), accel=tcg"}, machine_option},
     {{"M",            value, "q35",     "the same as -machine"}, machine_option},
     {{"accel",        value, "tcg",     "only tcg is possible (kvm:tcg too); tcg,stale=max is --stale max"}, accel_option},

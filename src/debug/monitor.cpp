@@ -56,6 +56,7 @@ std::span<const Monitor::Command> Monitor::commands() {
         {"until-exit", "[REASON|any|failed-entry|off]", "runs to the next such VM exit, or failing VM entry", &Monitor::until_exit, 0, 1},
         {"iommu",      "[walk BDF ADDRESS]", "VT-d: what is set, cached and recorded; or the way of a device's address", &Monitor::iommu, 0, 3},
         {"irte",       "INDEX",              "an entry of the interrupt remapping table, and what it does",   &Monitor::irte, 1, 1},
+        {"nic",        "[switch|pools|vf N]","network adapters: link; the switch's rules; pools and their counters; a virtual function", &Monitor::nic, 0, 2},
         {"devices",    "",                   "names for `device`",                                            &Monitor::devices, 0, 0},
         {"device",     "NAME",               "the state of a device or processor, registers by name",         &Monitor::device, 1, 1},
         {"pending",    "",                   "timers that are due, and interrupts that wait",                 &Monitor::pending, 0, 0},

@@ -66,6 +66,7 @@ private:
     MonitorReply until_exit(const Words& words);
     MonitorReply iommu(const Words& words);
     MonitorReply irte(const Words& words);
+    MonitorReply nic(const Words& words);
     MonitorReply devices(const Words& words);
     MonitorReply device(const Words& words);
     MonitorReply pending(const Words& words);

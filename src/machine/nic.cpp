@@ -6,6 +6,7 @@
 #include "machine/board.h"
 #include "machine/machine.h"
 #include "vtc/i82576.h"
+#include "vtc/i82599.h"
 
 #include <charconv>
 #include <map>
@@ -80,5 +81,7 @@ template <class T> Expected<> plug(const DeviceConfig& device, Board& board) {
 } // namespace
 
 Expected<> plug_i82576(const DeviceConfig& device, Board& board) { return plug<vtc::I82576>(device, board); }
+
+Expected<> plug_i82599(const DeviceConfig& device, Board& board) { return plug<vtc::I82599>(device, board); }
 
 } // namespace vitrine::machine

@@ -10,5 +10,6 @@ namespace vitrine::machine {
 class Board;
 
 Expected<> plug_i82576(const DeviceConfig& device, Board& board);
+Expected<> plug_i82599(const DeviceConfig& device, Board& board);
 
 } // namespace vitrine::machine

@@ -131,6 +131,8 @@ protected:
     /// A queue chosen by a filter for flows, before spreading.
     virtual std::optional<unsigned> flow_queue(const Packet&) { return std::nullopt; }
     virtual bool strip_vlan(unsigned queue, unsigned pool) const = 0;
+    /// Whether a frame for which the queue has no descriptor is lost, whatever its split receive control says.
+    virtual bool queue_drops(unsigned) const { return false; }
     virtual void queue_event(unsigned queue, bool transmit) = 0;
     virtual void pool_spoofed(unsigned pool) { static_cast<void>(pool); }
     virtual void chip_counts_receive(unsigned queue, std::size_t bytes) { static_cast<void>(queue), static_cast<void>(bytes); }

@@ -488,6 +488,8 @@ bool I82576::strip_vlan(unsigned, unsigned pool) const {
     return pools_on() ? reg(vmolr + 4 * pool) & vmolr_strip : static_cast<bool>(ctrl_bits.vme(reg(ctrl)));
 }
 
+bool I82576::queue_drops(unsigned queue) const { return reg(qde) >> queue & 1; }
+
 void I82576::pool_spoofed(unsigned pool) {
     regs().at(wvbr) |= static_cast<u32>(bit(pool));
     regs().at(lvmmc) = static_cast<u32>(pool << 13) | 1u << 9; // the last one that misbehaved

@@ -35,6 +35,7 @@ protected:
     unsigned redirection(unsigned hash) const override;
     std::array<u8, 40> hash_key() const override;
     bool strip_vlan(unsigned queue, unsigned pool) const override;
+    bool queue_drops(unsigned queue) const override;
     void queue_event(unsigned queue, bool transmit) override;
     void pool_spoofed(unsigned pool) override;
     void chip_missed() override;

@@ -61,6 +61,7 @@ Nvm make_nvm_82599(Mac mac) {
     nvm[0x2b] = sfp_list;
     // Kinds of module and where their initialisation lies: passive direct-attach cables on both cores are 0 and 1.
     unsigned at = sfp_list;
+    nvm[at++] = 13;
     for (unsigned kind = 0; kind <= 12; ++kind) {
         nvm[at++] = static_cast<u16>(kind);
         nvm[at++] = sfp_data + 0x20;
@@ -71,7 +72,7 @@ Nvm make_nvm_82599(Mac mac) {
     nvm[sfp_data + 0x22] = none;
     nvm[0x2c] = 0; // device capabilities: only supported modules
     nvm[0x27] = none, nvm[0x28] = none, nvm[0x37] = none;
-    nvm[0x15] = none, nvm[0x16] = none; // PBA number
+    nvm[0x15] = 0, nvm[0x16] = 0; // PBA number
     nvm[0x2d] = 0, nvm[0x2e] = 0;
     u16 all = 0;
     for (unsigned n = 0; n < checksum_word; ++n)

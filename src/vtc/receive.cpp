@@ -110,7 +110,7 @@ Adapter::Stored Adapter::write_to_ring(const Arrived& a) {
         return Stored::lost;
     }
     if (need > have) {
-        if (!(split & chip_.split_drop))
+        if (!(split & chip_.split_drop) && !queue_drops(a.queue))
             return Stored::waits;
         ++counters.no_descriptor;
         explain("dropped", p, {{"pool", a.pool}, {"queue", a.queue}, {"why", "no descriptor"}});

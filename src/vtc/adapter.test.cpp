@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: Apache-2.0
+// Both adapters on a small board: frames through rings, the switch between pools, the mailbox's locks, and drivers that mean no good.
+#include "vtc/adapter.h"
+
+#include "vtc/i82576.h"
+#include "vtc/i82599.h"
+#include "vtc/spec/descriptors.h"
+#include "vtc/spec/i82576.h"
+#include "vtc/spec/i82599.h"
+#include "vtc/virtual_function.h"
+
+#include "pci/test_board.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace vitrine::vtc {
+namespace {
+
+constexpr u64 registers_at = 0xc000'0000, msix_at = 0xc010'0000, vf_registers_at = 0xc020'0000, vf_msix_at = 0xc040'0000;
+constexpr u64 rx_ring = 0x10000, tx_ring = 0x20000, rx_buffers = 0x100000, tx_buffer = 0x200000;
+constexpr unsigned ring_entries = 16;
+
+struct Wire : FrameSink {
+    void receive(std::span<const u8> frame) override { frames.emplace_back(frame.begin(), frame.end()); }
+    std::vector<std::vector<u8>> frames;
+};
+
+std::vector<u8> frame_of(Mac to, Mac from, std::size_t size = 64) {
+    std::vector<u8> f(size);
+    for (unsigned i = 0; i < 6; ++i) {
+        f[i] = static_cast<u8>(to >> (40 - 8 * i));
+        f[6 + i] = static_cast<u8>(from >> (40 - 8 * i));
+    }
+    f[12] = 0x88, f[13] = 0xb5; // local experimental
+    for (std::size_t i = 14; i < size; ++i)
+        f[i] = static_cast<u8>(i);
+    return f;
+}
+
+template <class T> struct Bench {
+    Bench() {
+        nic.connect(&wire);
+        board.root.bus().attach(nic, 1);
+        nic.attach_virtual_functions(board.root.bus());
+        nic.reset(Reset::cold);
+        nic.config_write(pci::bar0, 4, registers_at);
+        nic.config_write(pci::bar0 + 12, 4, msix_at);
+        nic.config_write(pci::command_offset, 2, 6);
+        board.pass(10'000'000); // the link comes
+    }
+
+    void set(u32 offset, u32 value) { board.write32(registers_at + offset, value); }
+    u32 get(u32 offset) { return board.read32(registers_at + offset); }
+
+    void put(u64 at, std::span<const u8> data) { board.space->write(Physical{at}, data, Requester::from_cpu(0)); }
+    std::vector<u8> take(u64 at, std::size_t n) {
+        std::vector<u8> data(n);
+        board.space->read(Physical{at}, data, Requester::from_cpu(0));
+        return data;
+    }
+
+    /// Receive queue `q` with its buffers, transmit queue likewise.
+    void rings(u32 rx, u32 tx, u64 shift = 0) {
+        for (unsigned n = 0; n < ring_entries; ++n)
+            board.write64(rx_ring + shift + 16 * n, rx_buffers + shift + 2048 * n), board.write64(rx_ring + shift + 16 * n + 8, 0);
+        set(rx + ring::base_low, static_cast<u32>(rx_ring + shift));
+        set(rx + ring::length, 16 * ring_entries);
+        set(rx + nic.chip().split_control, 2 | 1u << 25);
+        set(rx + ring::control, queue_enabled);
+        set(rx + ring::tail, ring_entries - 1);
+        set(tx + ring::base_low, static_cast<u32>(tx_ring + shift));
+        set(tx + ring::length, 16 * ring_entries);
+        set(tx + ring::control, queue_enabled);
+    }
+
+    void send(u32 tx, std::span<const u8> frame, u64 shift = 0) {
+        put(tx_buffer + shift, frame);
+        const u32 tail = get(tx + ring::tail);
+        board.write64(tx_ring + shift + 16 * tail, tx_buffer + shift);
+        board.write32(tx_ring + shift + 16 * tail + 8, static_cast<u32>(frame.size()) | tx_end_of_packet | tx_insert_fcs | tx_report_status | tx_extension | 3u << 20);
+        board.write32(tx_ring + shift + 16 * tail + 12, static_cast<u32>(frame.size()) << tx_payload_shift);
+        set(tx + ring::tail, (tail + 1) % ring_entries);
+        board.pass(1'000'000);
+    }
+
+    pci::TestBoard board;
+    Wire wire;
+    T nic{board.platform, board.clock, Options{.name = "nic0", .mac = 0x0200'0000'0001}};
+};
+
+constexpr Mac own = 0x0200'0000'0001, other = 0x0200'0000'0002;
+
+template <class T> struct Start;
+template <> struct Start<I82576> {
+    static void on(Bench<I82576>& b) {
+        b.set(i82576::rctl, i82576::rctl_enable | i82576::rctl_bam | i82576::rctl_secrc);
+        b.set(i82576::tctl, i82576::tctl_enable);
+    }
+    static constexpr u32 rx = i82576::rx_rings, tx = i82576::tx_rings;
+};
+template <> struct Start<I82599> {
+    static void on(Bench<I82599>& b) {
+        b.set(i82599::rxctrl, 1);
+        b.set(i82599::dmatxctl, 1);
+        b.set(i82599::fctrl, i82599::fctrl_bam);
+        b.set(i82599::hlreg0, i82599::hlreg0_crc_strip | i82599::hlreg0_pad);
+    }
+    static constexpr u32 rx = i82599::rx_rings, tx = i82599::tx_rings;
+};
+
+template <class T> class Both : public ::testing::Test {
+public:
+    Bench<T> b;
+    using S = Start<T>;
+};
+using Chips = ::testing::Types<I82576, I82599>;
+TYPED_TEST_SUITE(Both, Chips);
+
+TYPED_TEST(Both, SendsWhatTheDescriptorsName) {
+    TestFixture::S::on(this->b);
+    this->b.rings(TestFixture::S::rx, TestFixture::S::tx);
+    const auto frame = frame_of(other, own, 100);
+    this->b.send(TestFixture::S::tx, frame);
+    ASSERT_EQ(this->b.wire.frames.size(), 1u);
+    EXPECT_EQ(this->b.wire.frames[0], frame);
+    EXPECT_EQ(this->b.get(TestFixture::S::tx + ring::head), 1u);
+    EXPECT_TRUE(this->b.board.read32(tx_ring + 12) & tx_done);
+}
+
+TYPED_TEST(Both, ReceivesItsOwnAddressAndBroadcasts) {
+    TestFixture::S::on(this->b);
+    this->b.rings(TestFixture::S::rx, TestFixture::S::tx);
+    this->b.nic.receive(frame_of(other, 0x0200'0000'0009));
+    EXPECT_EQ(this->b.get(TestFixture::S::rx + ring::head), 0u) << "for somebody else";
+    const auto frame = frame_of(own, other, 77);
+    this->b.nic.receive(frame);
+    this->b.nic.receive(frame_of(broadcast, other));
+    EXPECT_EQ(this->b.get(TestFixture::S::rx + ring::head), 2u);
+    EXPECT_EQ(this->b.take(rx_buffers, frame.size()), frame);
+    EXPECT_EQ(this->b.board.read32(rx_ring + 8) & 3, rx_done | rx_end_of_packet);
+    EXPECT_EQ(this->b.board.read32(rx_ring + 12) & 0xffff, frame.size());
+    EXPECT_EQ(this->b.get(0x4074), 2u) << "GPRC";
+    EXPECT_EQ(this->b.get(0x4074), 0u) << "cleared by reading";
+}
+
+TYPED_TEST(Both, KeepsFramesUntilThereAreDescriptors) {
+    TestFixture::S::on(this->b);
+    this->b.rings(TestFixture::S::rx, TestFixture::S::tx);
+    for (unsigned n = 0; n < ring_entries + 3; ++n)
+        this->b.nic.receive(frame_of(own, other));
+    EXPECT_EQ(this->b.get(TestFixture::S::rx + ring::head), ring_entries - 1);
+    this->b.set(TestFixture::S::rx + ring::tail, 4);
+    this->b.board.pass(10'000);
+    EXPECT_EQ(this->b.get(TestFixture::S::rx + ring::head), 3u);
+}
+
+TYPED_TEST(Both, StateIsComplete) {
+    TestFixture::S::on(this->b);
+    this->b.rings(TestFixture::S::rx, TestFixture::S::tx);
+    for (unsigned n = 0; n < ring_entries + 3; ++n)
+        this->b.nic.receive(frame_of(own, other));
+    const std::vector<u8> saved = pci::save(this->b.nic);
+    Bench<TypeParam> again;
+    EXPECT_EQ(pci::load(again.nic, saved), "");
+    EXPECT_EQ(pci::save(again.nic), saved);
+}
+
+TYPED_TEST(Both, ImpossibleRingsStopTheirQueues) {
+    TestFixture::S::on(this->b);
+    this->b.rings(TestFixture::S::rx, TestFixture::S::tx);
+    this->b.set(TestFixture::S::tx + ring::tail, 60'000);
+    this->b.set(TestFixture::S::rx + ring::tail, 60'000);
+    this->b.board.pass(1'000'000);
+    this->b.nic.receive(frame_of(own, other));
+    this->b.board.pass(1'000'000);
+    EXPECT_FALSE(this->b.get(TestFixture::S::tx + ring::control) & queue_enabled);
+    EXPECT_FALSE(this->b.get(TestFixture::S::rx + ring::control) & queue_enabled);
+    EXPECT_TRUE(this->b.wire.frames.empty());
+}
+
+/// Everything that can be written, written at random; nothing but the machine's own RAM is reached, and each doorbell's work ends.
+TYPED_TEST(Both, SurvivesADriverThatWritesAnything) {
+    std::mt19937_64 random(1);
+    TestFixture::S::on(this->b);
+    this->b.rings(TestFixture::S::rx, TestFixture::S::tx);
+    this->b.nic.config_write(0x160 + pci::sriov_num_vfs, 2, 4);
+    this->b.nic.config_write(0x160 + 8, 2, 0x19);
+    this->b.nic.config_write(0x160 + pci::sriov_vf_bar0, 4, vf_registers_at);
+    this->b.nic.config_write(0x160 + pci::sriov_vf_bar0 + 12, 4, vf_msix_at);
+    for (unsigned n = 0; n < 20'000; ++n) {
+        const u32 value = static_cast<u32>(random());
+        switch (random() % 8) {
+        case 0:
+            this->b.board.write64(random() % (1_MiB / 8) * 8, random() % 3 ? random() % 1_MiB : random());
+            break;
+        case 1:
+            this->b.nic.receive(frame_of(random() % 2 ? own : random() & ~(1ull << 40) & low_mask(48), other, 14 + random() % 2000));
+            break;
+        case 2:
+            this->b.board.pass(random() % 100'000);
+            break;
+        case 3:
+            this->b.board.write32(vf_registers_at + random() % (4 * 16_KiB / 4) * 4, value);
+            break;
+        case 4:
+            this->b.set((random() % 2 ? TestFixture::S::rx : TestFixture::S::tx) + static_cast<u32>(random() % 16 * 4), value & (random() % 2 ? 0xff : ~0u));
+            break;
+        case 5:
+            static_cast<void>(this->b.get(static_cast<u32>(random() % (128_KiB / 4) * 4)));
+            break;
+        case 6:
+            if (random() % 16 == 0)
+                this->b.nic.config_write(0x160 + 8, 2, value & 0x19);
+            break;
+        default:
+            this->b.set(static_cast<u32>(random() % (128_KiB / 4) * 4), value);
+        }
+    }
+    this->b.board.pass(10'000'000);
+    EXPECT_LE(this->b.nic.counters(0).rx_frames, 20'000u);
+}
+
+// ---- pools and virtual functions of the 82576 -------------------------------------------------------------------------------
+
+struct Pools : ::testing::Test {
+    Pools() {
+        Start<I82576>::on(b);
+        b.nic.config_write(0x160 + pci::sriov_num_vfs, 2, 2);
+        b.nic.config_write(0x160 + 8, 2, 0x19);
+        b.nic.config_write(0x160 + pci::sriov_vf_bar0, 4, vf_registers_at);
+        b.nic.config_write(0x160 + pci::sriov_vf_bar0 + 12, 4, vf_msix_at);
+        b.set(i82576::mrqc, 3);
+        b.set(i82576::dtxswc, 1u << 31 | 0x3); // loopback; pools 0 and 1 may not spoof
+        b.set(i82576::vt_ctl, 2u << 7 | 1u << 30);
+        for (unsigned pool = 0; pool < 3; ++pool)
+            b.set(i82576::vmolr + 4 * pool, i82576::vmolr_aupe | i82576::vmolr_bam);
+        b.set(i82576::vfre, 7);
+        b.set(i82576::vfte, 7);
+        for (unsigned n = 0; n < 3; ++n) {
+            b.set(i82576::ra + 8 * (n + 1), 0x00000002);
+            b.set(i82576::ra + 8 * (n + 1) + 4, i82576::rah_valid | (0x10 + n) << 8 | 1u << (18 + n));
+            b.rings(i82576::rx_rings + n * ring::size, i82576::tx_rings + n * ring::size, 0x4000 * n + (n ? 0x300000 : 0));
+        }
+        vf(0).config_write(pci::command_offset, 2, 4);
+        vf(1).config_write(pci::command_offset, 2, 4);
+    }
+
+    pci::Function& vf(unsigned n) {
+        for (pci::Function* f : b.board.root.bus().functions())
+            if (f->name() == "nic0vf" + std::to_string(n))
+                return *f;
+        throw 0;
+    }
+
+    static Mac mac(unsigned n) { return 0x0200'0000'0010 + n; }
+    static u64 shift(unsigned n) { return 0x4000 * n + (n ? 0x300000 : 0); }
+    static u32 rx(unsigned n) { return i82576::rx_rings + n * ring::size; }
+    static u32 tx(unsigned n) { return i82576::tx_rings + n * ring::size; }
+
+    Bench<I82576> b;
+};
+
+TEST_F(Pools, FramesBetweenPoolsDoNotLeave) {
+    b.send(tx(0), frame_of(mac(1), mac(0)), shift(0));
+    EXPECT_EQ(b.get(rx(1) + ring::head), 1u);
+    EXPECT_EQ(b.get(rx(2) + ring::head), 0u);
+    EXPECT_TRUE(b.wire.frames.empty());
+    EXPECT_TRUE(b.board.read32(rx_ring + shift(1) + 8) & 1u << 18) << "LB";
+}
+
+TEST_F(Pools, BroadcastsGoEverywhereButBack) {
+    b.send(tx(0), frame_of(broadcast, mac(0)), shift(0));
+    EXPECT_EQ(b.get(rx(0) + ring::head), 0u);
+    EXPECT_EQ(b.get(rx(1) + ring::head), 1u);
+    EXPECT_EQ(b.get(rx(2) + ring::head), 1u);
+    EXPECT_EQ(b.wire.frames.size(), 1u);
+}
+
+TEST_F(Pools, UnknownAddressesGoToTheDefaultPool) {
+    b.nic.receive(frame_of(0x0200'0000'00ee, other));
+    EXPECT_EQ(b.get(rx(2) + ring::head), 1u);
+    b.set(i82576::vt_ctl, 2u << 7 | 1u << 29);
+    b.nic.receive(frame_of(0x0200'0000'00ee, other));
+    EXPECT_EQ(b.get(rx(2) + ring::head), 1u);
+}
+
+TEST_F(Pools, SpoofedAddressesAreRefusedAndCounted) {
+    b.send(tx(0), frame_of(mac(1), mac(2)), shift(0));
+    EXPECT_EQ(b.get(rx(1) + ring::head), 0u);
+    EXPECT_TRUE(b.wire.frames.empty());
+    EXPECT_EQ(b.nic.counters(0).spoofed, 1u);
+    EXPECT_EQ(b.get(i82576::wvbr), 1u);
+}
+
+TEST_F(Pools, VlansOfPools) {
+    b.set(i82576::rctl, b.get(i82576::rctl) | i82576::rctl_vfe);
+    b.set(i82576::vfta + 4 * (5 >> 5), 1u << 5);
+    b.set(i82576::vlvf, 1u << 31 | 5 | 1u << (12 + 1));
+    auto tagged = frame_of(mac(1), other);
+    const u8 tag[] = {0x81, 0, 0, 5};
+    tagged.insert(tagged.begin() + 12, tag, tag + 4);
+    b.nic.receive(tagged);
+    EXPECT_EQ(b.get(rx(1) + ring::head), 1u);
+    tagged[5] = 0x10; // pool 0, which is not in the VLAN: nobody else gets it but the default pool
+    b.nic.receive(tagged);
+    EXPECT_EQ(b.get(rx(0) + ring::head), 0u);
+}
+
+TEST_F(Pools, MirrorsCopy) {
+    b.set(i82576::vmrctl, 1 | 2 << 8);
+    b.set(i82576::vmrvm, 1 << 1);
+    b.nic.receive(frame_of(mac(1), other));
+    EXPECT_EQ(b.get(rx(1) + ring::head), 1u);
+    EXPECT_EQ(b.get(rx(2) + ring::head), 1u);
+}
+
+TEST_F(Pools, AVirtualFunctionsDmaIsItsOwn) {
+    vf(1).config_write(pci::command_offset, 2, 0); // no bus master
+    b.nic.receive(frame_of(mac(1), other));
+    EXPECT_EQ(b.nic.counters(1).rx_frames, 0u);
+    EXPECT_EQ(b.nic.counters(1).bad_descriptor, 1u);
+}
+
+TEST_F(Pools, VirtualFunctionsComeAndGo) {
+    EXPECT_NE(b.board.root.find(vf(0).requester_id()), nullptr);
+    EXPECT_EQ(b.board.read32(vf_registers_at + 8) & 2, 2u) << "link";
+    b.nic.config_write(0x160 + 8, 2, 0);
+    EXPECT_EQ(b.board.root.find(vf(0).requester_id()), nullptr);
+    EXPECT_EQ(b.board.read32(vf_registers_at + 8), ~0u);
+    EXPECT_FALSE(b.get(rx(0) + ring::control) & queue_enabled);
+}
+
+TEST_F(Pools, TheMailboxIsOneSidesAtATime) {
+    constexpr u64 mail = vf_registers_at + 0xc40;
+    b.set(i82576::ctrl_ext, i82576::ctrl_ext_pfrstd);
+    EXPECT_TRUE(b.board.read32(mail) & mailbox::reset_done);
+    EXPECT_FALSE(b.board.read32(mail) & mailbox::reset_done) << "cleared by reading";
+    b.board.write32(mail, mailbox::vf_in_use);
+    EXPECT_TRUE(b.board.read32(mail) & mailbox::vf_in_use);
+    b.set(i82576::p2vmailbox, mailbox::pf_own_in_use);
+    EXPECT_FALSE(b.get(i82576::p2vmailbox) & mailbox::pf_own_in_use) << "the VF has it";
+    b.board.write32(vf_registers_at + 0x800, 0x1234'5678);
+    b.board.write32(mail, mailbox::vf_request);
+    EXPECT_EQ(b.get(i82576::mbvficr), 1u);
+    EXPECT_EQ(b.get(i82576::vmbmem), 0x1234'5678u);
+    b.set(i82576::mbvficr, 1);
+    EXPECT_EQ(b.get(i82576::mbvficr), 0u);
+    b.set(i82576::p2vmailbox, mailbox::pf_send);
+    EXPECT_TRUE(b.board.read32(mail) & mailbox::pf_status);
+    EXPECT_FALSE(b.board.read32(mail) & mailbox::pf_status);
+}
+
+TEST(Nvm, SumsAreRight) {
+    const Nvm one = make_nvm_82576(own);
+    u16 sum = 0;
+    for (unsigned n = 0; n < 0x40; ++n)
+        sum = static_cast<u16>(sum + one[n]);
+    EXPECT_EQ(sum, 0xbaba);
+    EXPECT_EQ(one[0], 0x0002) << "the first byte on the wire is the lowest";
+}
+
+TEST(PacketTest, KnownChecksumsAndHash) {
+    // The verification suite of Microsoft's receive-side scaling: 66.9.149.187:2794 to 161.142.100.80:1766.
+    constexpr std::array<u8, 40> key = {0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67, 0x25, 0x3d, 0x43, 0xa3, 0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb,
+                                        0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3, 0x80, 0x30, 0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa};
+    constexpr std::array<u8, 12> input = {66, 9, 149, 187, 161, 142, 100, 80, 0x0a, 0xea, 0x06, 0xe6};
+    EXPECT_EQ(toeplitz(key, input), 0x51cc'c178u);
+    EXPECT_EQ(toeplitz(key, std::span(input).first(8)), 0x323e'8fc2u);
+    const std::string digits = "123456789";
+    EXPECT_EQ(crc32c({reinterpret_cast<const u8*>(digits.data()), digits.size()}), 0xe306'9283u);
+}
+
+} // namespace
+} // namespace vitrine::vtc
