@@ -25,10 +25,13 @@ FrameSink& NetworkSegment::plug(FrameSink& adapter) {
 }
 
 std::size_t NetworkSegment::room() const {
-    std::size_t least = ~std::size_t{0};
+    if (plugs_.empty())
+        return ~std::size_t{0};
+    // An adapter whose driver takes nothing away must not stop its neighbours: it misses frames, and counts them.
+    std::size_t most = 0;
     for (const auto& plug : plugs_)
-        least = std::min(least, plug->adapter().room());
-    return least;
+        most = std::max(most, plug->adapter().room());
+    return most;
 }
 
 void NetworkSegment::forward(u32 from, std::span<const u8> frame) {

@@ -104,10 +104,9 @@ void Adapter::sriov_changed() {
 }
 
 pci::Function& Adapter::owner(unsigned queue) {
-    const unsigned pool = vf_count_ ? pool_of(queue) : chip_.pools;
-    if (pool < vf_count_)
-        return *vfs_[pool];
-    return *this;
+    // Whatever the queue is used for: a virtual function reaches the registers of its own queues at any time.
+    const unsigned vf = vf_of(queue);
+    return vf < vf_count_ ? static_cast<pci::Function&>(*vfs_[vf]) : *this;
 }
 
 // ---- registers --------------------------------------------------------------------------------------------------------------

@@ -124,6 +124,8 @@ protected:
     virtual u64 vlan_pools(u16 vlan) const = 0;
     virtual bool vlan_in_entries(u16 vlan, u64 entries) const = 0;
     virtual unsigned pool_of(unsigned queue) const = 0;
+    /// The virtual function that the queue belongs to when there are so many.
+    virtual unsigned vf_of(unsigned queue) const = 0;
     virtual unsigned queue_of(unsigned pool, unsigned index) const = 0;
     virtual SpreadRules spread(unsigned pool) const = 0;
     virtual unsigned redirection(unsigned hash) const = 0;

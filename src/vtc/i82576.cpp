@@ -460,7 +460,9 @@ bool I82576::vlan_in_entries(u16 vlan, u64 entries) const {
     return false;
 }
 
-unsigned I82576::pool_of(unsigned queue) const { return pools_on() ? queue & 7 : 0; }
+unsigned I82576::pool_of(unsigned queue) const { return pools_on() ? vf_of(queue) : 0; }
+
+unsigned I82576::vf_of(unsigned queue) const { return queue & 7; }
 
 unsigned I82576::queue_of(unsigned pool, unsigned index) const { return pools_on() ? pool + 8 * (index & 1) : index % queues; }
 

@@ -507,7 +507,9 @@ bool I82599::vlan_in_entries(u16 vlan, u64 entries) const {
     return false;
 }
 
-unsigned I82599::pool_of(unsigned queue) const { return pools_on() ? queue / queues_a_pool() : 0; }
+unsigned I82599::pool_of(unsigned queue) const { return pools_on() ? vf_of(queue) : 0; }
+
+unsigned I82599::vf_of(unsigned queue) const { return queue / queues_a_pool(); }
 
 unsigned I82599::queue_of(unsigned pool, unsigned index) const {
     const unsigned each = queues_a_pool();

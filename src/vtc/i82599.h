@@ -31,6 +31,7 @@ protected:
     u64 vlan_pools(u16 vlan) const override;
     bool vlan_in_entries(u16 vlan, u64 entries) const override;
     unsigned pool_of(unsigned queue) const override;
+    unsigned vf_of(unsigned queue) const override;
     unsigned queue_of(unsigned pool, unsigned index) const override;
     SpreadRules spread(unsigned pool) const override;
     unsigned redirection(unsigned hash) const override;
