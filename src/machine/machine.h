@@ -60,7 +60,7 @@ public:
     u64 now() const { return clock_.now(); }
 
     /// Null when the interpreter runs everything.
-    const jit::Translator* translator() const { return translator_.get(); }
+    jit::Translator* translator() const { return translator_.get(); }
 
     /// Architecturally retired instructions of all processors.
     u64 retired() const;
