@@ -52,9 +52,14 @@ std::string stats_text(const RunReport& r) {
                                    r.host_seconds(), r.million_instructions_per_second());
     if (r.hash)
         text += fmt::format("hash                {}\n", r.hash->text());
-    if (const auto& t = r.translator)
+    if (const auto& t = r.translator) {
         text += fmt::format("translated          {} blocks, {} bytes of code, {} joints, {} runs, {} flushes; {} blocks left alone\n", t->blocks,
                             t->code_bytes, t->links, t->runs, t->flushes, t->refused);
+        text += fmt::format("translations lost   {} (their bytes were written), {} flushes (the code cache was full)\n", t->dropped, t->flushes);
+        // The interpreter's part of translated code: what has no translation, and what its translation could not do this time.
+        for (std::size_t n = 0; n < std::min<std::size_t>(t->handled.size(), 24); ++n)
+            text += fmt::format("by handler {:10} {} always, {} the slow way\n", t->handled[n].mnemonic, t->handled[n].always, t->handled[n].slow);
+    }
     for (const auto& [name, count] : r.counters)
         text += fmt::format("count {} {}\n", name, count);
     return text + vmx_text(r.vmx);

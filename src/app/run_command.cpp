@@ -252,6 +252,11 @@ Expected<> trace_file(RunOptions& o, const std::string& v) {
     return {};
 }
 
+Expected<> perf_map(RunOptions& o, const std::string&) {
+    o.perf_map = true;
+    return {};
+}
+
 Expected<> stats(RunOptions& o, const std::string&) {
     o.stats = true;
     return {};
@@ -312,6 +317,7 @@ constexpr OptionRow rows[] = {
     {"--trace",       list,   "TOPIC[,TOPIC...]", "tell what happens", trace},
     {"--trace-file",  single, "FILE",  "where it is told instead of standard error; NAME.pftrace: for Perfetto's viewer (vmx without --trace)", trace_file},
     {"--stats",       flag,   "",      "tell at the end what was executed, and how fast", stats},
+    {"--perf-map",    flag,   "",      "name translated code for perf on the host, in /tmp/perf-PID.map", perf_map},
     {"--json",        flag,   "",      "report the run as one line of JSON, last on standard output", json},
     {"--junit",       single, "FILE",  "report the run as a test in JUnit's form", junit},
     {"--tap",         flag,   "",      "report the run as a test in TAP's form, last on standard output", tap},

@@ -29,6 +29,7 @@ struct RunOptions {
     std::vector<std::string> trace; ///< topics
     std::string trace_file;
     bool stats = false, json = false, tap = false;
+    bool perf_map = false; ///< names of translated code for perf on the host
     std::string junit;
     bool escapes_without_terminal = false; ///< Ctrl-A works on pipes too
     bool quiet = false;                    ///< nothing about the guest's odd behaviour on standard error

@@ -149,6 +149,8 @@ Expected<RunReport> run_session(RunOptions options) {
     auto glass = TRY(open_glass(options, outside));
     const std::unique_ptr<Machine> m = TRY(Machine::create(std::move(options.config), outside.streams, std::move(glass)));
     m->no_reboot = options.no_reboot;
+    if (options.perf_map && !m->name_for_perf())
+        return Error(std::string("--perf-map: /tmp/perf-PID.map cannot be written: ") + std::strerror(errno), Status::host_short);
     m->pace() = machine::Pace(options.pace);
     StateFiles files = TRY(StateFiles::start(std::move(source), options, *m));
     Marks marks;

@@ -98,9 +98,13 @@ void call(Emitter& e, const Source& s) {
 
 void ret(Emitter& e, const Source& s) {
     e.clobber_flags();
-    e.a.mov(address, host::gpq(pinned[rsp]));
-    e.probe(8, false);
-    e.a.mov(address, host::qword_ptr(address));
+    if (s.grouped) {
+        e.a.mov(address, Emitter::grouped(s, 8));
+    } else {
+        e.a.mov(address, host::gpq(pinned[rsp]));
+        e.probe(8, false);
+        e.a.mov(address, host::qword_ptr(address));
+    }
     e.look_up_target();
     e.a.lea(host::gpq(pinned[rsp]), host::ptr(host::gpq(pinned[rsp]), static_cast<i32>(8 + (s.insn->immediate & 0xffff))));
     go(e);

@@ -101,7 +101,7 @@ void Emitter::offset_into(const Source& s, const host::Gp& to) {
         base = pinned[i.base] != no_host ? host::gpq(pinned[i.base]) : to;
     if (i.index != zero_register)
         index = pinned[i.index] != no_host ? host::gpq(pinned[i.index]) : t1;
-    if (base == to)
+    if (base.isValid() && pinned[i.base] == no_host)
         a.mov(to, host::qword_ptr(state, at_gpr(8 * i.base)));
     if (index == t1)
         a.mov(t1, host::qword_ptr(state, at_gpr(8 * i.index)));
@@ -146,6 +146,8 @@ void Emitter::probe(unsigned size, bool write) {
 }
 
 host::Mem Emitter::memory(const Source& s, unsigned size, bool write) {
+    if (s.grouped)
+        return grouped(s, size);
     clobber_flags();
     effective_address(s);
     probe(size, write);
@@ -280,7 +282,7 @@ void Emitter::find_live_flags() {
     for (std::size_t n = sources_.size(); n-- > 0;) {
         Source& s = sources_[n];
         s.live = live;
-        live = s.touches_memory() || !s.operation ? u16{all_flags} : static_cast<u16>((live & ~s.kills) | s.reads);
+        live = (s.touches_memory() && !s.inner) || !s.operation ? u16{all_flags} : static_cast<u16>((live & ~s.kills) | s.reads);
     }
 }
 
@@ -299,7 +301,7 @@ void Emitter::find_deferrable() {
             const Source& later = sources_[k];
             if (!later.operation || later.reads || (later.keeps_some && later.live) || later.info.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE)
                 break;
-            if (later.touches_memory() && stale)
+            if (later.touches_memory() && !later.inner && stale)
                 break;
             if (later.kills == all_flags) {
                 s.deferred = true;
@@ -366,6 +368,7 @@ void Emitter::direct_edge(unsigned n, i64 target, int condition) {
 bool Emitter::emit(const CpuModel& model, const CodeMode& mode) {
     if (!decode(model, mode))
         return false;
+    find_groups();
     find_live_flags();
     find_deferrable();
     const i32 count = static_cast<i32>(sources_.size());
@@ -373,9 +376,15 @@ bool Emitter::emit(const CpuModel& model, const CodeMode& mode) {
     a.sub(run_field(offsetof(TranslatedRun, left)), count);
     a.js(head_exit_);
     bool ended = false; // by code that has seen to its edges
+    Cold group{};
     for (const Source& s : sources_) {
         slow_.reset();
         const Source* const recipe = recipe_; // of the flags before this instruction
+        if (s.group.count) {
+            begin_group(s);
+            group = {slow_, a.newLabel(), s.index, false, guest_mxcsr_, upper_, vectors_, recipe, s.group.count};
+            slow_.reset();
+        }
         if (s.kills == all_flags || !s.operation)
             recipe_ = nullptr;
         if (!s.operation) {
@@ -398,6 +407,12 @@ bool Emitter::emit(const CpuModel& model, const CodeMode& mode) {
             a.bind(back);
             cold_.push_back({slow_, back, s.index, host_flags_ != 0, guest_mxcsr_, upper_, vectors_, recipe});
         }
+        if (group.count && s.index + 1 == group.index + group.count) {
+            a.bind(group.back);
+            group.wants_flags = host_flags_ != 0;
+            cold_.push_back(group);
+            group.count = 0;
+        }
     }
     if (!ended) {
         clobber_flags();
@@ -413,7 +428,8 @@ void Emitter::cold_code() {
         a.bind(c.begin);
         if (c.recipe)
             c.recipe->operation->flags_again(*this, *c.recipe);
-        call_handler(c.index, c.guest_mxcsr, c.upper);
+        for (unsigned n = 0; n < c.count; ++n)
+            call_handler((c.index + n) | slow_way, c.guest_mxcsr, c.upper && n == 0);
         for (unsigned n = 0; n < c.vectors.size(); ++n)
             if (c.vectors[n])
                 load_vector(n, c.vectors[n], false);

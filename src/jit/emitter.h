@@ -37,6 +37,15 @@ struct Source {
     bool keeps_some = false; ///< where it writes flags it leaves some, or all if a count is zero
     bool deferred = false; ///< its flags are made again where they are needed after all
 
+    /// Accesses near each other from one base register share a probe (groups.cpp). At the first instruction of such a group:
+    struct Group {
+        unsigned count = 0; ///< instructions, those between the accesses too; 0: no group begins here
+        u8 base = 0;        ///< as Instruction::base
+        i64 low = 0;        ///< the lowest byte, from the base register as it is before the first instruction
+        unsigned span = 0;  ///< bytes from there to behind the highest one
+        bool writes = false;
+    };
+
     u32 written_registers() const; ///< general ones, a bit each
     bool is_memory(unsigned n) const { return n < info.operand_count_visible && operands[n].type == ZYDIS_OPERAND_TYPE_MEMORY; }
     bool is_register(unsigned n) const { return n < info.operand_count_visible && operands[n].type == ZYDIS_OPERAND_TYPE_REGISTER; }
@@ -51,7 +60,15 @@ struct Source {
     unsigned size(unsigned n) const { return operands[n].size / 8; }
     /// Byte offset of register operand n in State::gpr.
     u16 reg(unsigned n) const;
+
+    Group group;
+    bool grouped = false;   ///< an instruction of a group
+    bool inner = false;     ///< ... and not its first one: it cannot fail
+    unsigned group_at = 0;  ///< where its access lies from the group's lowest byte
 };
+
+/// Added to an instruction's number: it has a translation, which did not simply succeed.
+inline constexpr unsigned slow_way = 0x8000;
 
 /// Addresses of the code that all blocks share.
 struct Stubs {
@@ -113,6 +130,8 @@ public:
     void probe(unsigned size, bool write);
     /// Both: the memory operand as an operand for the host.
     host::Mem memory(const Source& s, unsigned size, bool write);
+    /// The same for an instruction of a group, whose probe has been made: bytes `group_at` from `address`.
+    static host::Mem grouped(const Source& s, unsigned size) { return host::ptr(address, static_cast<i32>(s.group_at), size); }
     /// Linear address of `offset` on the code page.
     void code_address(const host::Gp& to, i64 offset);
     i64 offset_on_page(const Source& s) const;
@@ -154,6 +173,8 @@ public:
 
 private:
     bool decode(const CpuModel& model, const CodeMode& mode);
+    void find_groups();
+    void begin_group(const Source& first);
     void find_live_flags();
     void find_deferrable();
     void by_handler(const Source& s);
@@ -166,6 +187,7 @@ private:
         bool wants_flags, guest_mxcsr, upper;
         std::array<u8, 16> vectors;
         const Source* recipe; ///< whose flags are not in State::status yet
+        unsigned count = 1;   ///< instructions that their handlers do
     };
 
     void load_vector(unsigned n, unsigned bytes, bool legacy);

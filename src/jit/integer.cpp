@@ -80,6 +80,14 @@ bool accepts_lea(Source& s) { return s.info.operand_width >= 32 && s.insn->addre
 void lea(Emitter& e, const Source& s) {
     const unsigned size = s.size(0);
     const u16 to = s.reg(0);
+    const u8 home = pinned[to / 8];
+    const bool index_lost = s.insn->index != zero_register && pinned[s.insn->index] == home; // before it is looked at
+    if (home != no_host && size >= 4 && !(index_lost && (s.insn->base >= 16 || pinned[s.insn->base] == no_host))) {
+        e.offset_into(s, host::gpq(home));
+        if (size == 4)
+            e.a.mov(host::gpd(home), host::gpd(home));
+        return;
+    }
     e.offset_into(s, address);
     e.write(to, size, address);
 }
@@ -276,6 +284,15 @@ bool accepts_stack(Source& s) { return general(s) && s.info.operand_width == 64 
 bool accepts_pop(Source& s) { return accepts_stack(s) && s.is_register(0); }
 
 void push(Emitter& e, const Source& s) {
+    if (s.grouped) {
+        const host::Mem to = Emitter::grouped(s, 8);
+        if (s.is_immediate(0))
+            e.a.mov(to, asmjit::imm(static_cast<i64>(s.insn->immediate)));
+        else
+            e.a.mov(to, e.read(s.reg(0), 8, t1));
+        e.a.lea(host::gpq(stack), host::ptr(host::gpq(stack), -8));
+        return;
+    }
     if (s.is_memory(0)) {
         e.a.mov(t2, e.memory(s, 8, false));
         e.a.mov(e.run_field(offsetof(TranslatedRun, kept)), t2);
@@ -297,6 +314,14 @@ void push(Emitter& e, const Source& s) {
 }
 
 void pop(Emitter& e, const Source& s) {
+    if (s.grouped) {
+        const u16 to = s.reg(0);
+        const host::Gp value = Emitter::at_home(to) ? host::gpq(pinned[to / 8]) : t1;
+        e.a.mov(value, Emitter::grouped(s, 8));
+        e.a.lea(host::gpq(stack), host::ptr(host::gpq(stack), 8));
+        e.finish(to, 8, value);
+        return;
+    }
     e.clobber_flags();
     e.a.mov(address, host::gpq(stack));
     e.probe(8, false);

@@ -23,7 +23,9 @@ void store_registers(Assembler& a) {
             a.mov(host::qword_ptr(state, at_gpr(8 * n)), host::gpq(pinned[n]));
 }
 
-bool handle(State* state, Block* block, unsigned k) { return TranslatedAccess::handle(*static_cast<Cpu*>(state), *block, k); }
+const void* handle(State* state, Block* block, unsigned k) {
+    return TranslatedAccess::handle(*static_cast<Cpu*>(state), *block, k & ~slow_way, k & slow_way);
+}
 
 constexpr host::Gp saved[] = {host::rbx, host::rbp, host::r12, host::r13, host::r14, host::r15};
 
@@ -31,7 +33,7 @@ constexpr host::Gp saved[] = {host::rbx, host::rbp, host::r12, host::r13, host::
 
 StubOffsets write_stubs(Assembler& a, const TranslatedAccess::Layout& layout) {
     StubOffsets at{};
-    const asmjit::Label out = a.newLabel(), ends = a.newLabel();
+    const asmjit::Label out = a.newLabel(), ends = a.newLabel(), elsewhere = a.newLabel();
 
     at.enter = a.offset();
     for (const host::Gp& r : saved)
@@ -66,10 +68,15 @@ StubOffsets write_stubs(Assembler& a, const TranslatedAccess::Layout& layout) {
     a.mov(host::rax, reinterpret_cast<u64>(&handle));
     a.call(host::rax);
     a.add(host::rsp, 8);
-    a.test(host::al, host::al);
-    a.jz(ends);
+    a.cmp(host::rax, reinterpret_cast<u64>(TranslatedAccess::follows));
+    a.jb(ends);
+    a.ja(elsewhere);
     load_registers(a, layout);
     a.ret();
+    a.bind(elsewhere);
+    a.add(host::rsp, 8); // nobody returns to this block
+    load_registers(a, layout);
+    a.jmp(host::rax);
     a.bind(ends);
     a.add(host::rsp, 8); // nobody returns to the block
     a.jmp(out);

@@ -5,7 +5,11 @@
 #include "base/error.h"
 #include "x86/cpu.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <csignal>
+#include <unistd.h>
 
 namespace vitrine::jit {
 
@@ -16,14 +20,24 @@ constexpr u64 most_block_code = 16 << 10;
 
 } // namespace
 
-Translator::Translator(u64 code_size) : memory_(code_size), range_(memory_.next(), code_size, &recover, this) {}
+Translator::Translator(u64 code_size)
+    : memory_(code_size), range_(memory_.next(), code_size, &recover, this), handled_(2 * (ZYDIS_MNEMONIC_MAX_VALUE + 1)) {}
 
 Translator::~Translator() = default;
 
 TranslatorStats Translator::stats() const {
     TranslatorStats s = stats_;
     s.code_bytes = memory_.used();
+    for (unsigned m = 0; m <= ZYDIS_MNEMONIC_MAX_VALUE; ++m)
+        if (handled_[2 * m] || handled_[2 * m + 1])
+            s.handled.push_back({ZydisMnemonicGetString(static_cast<ZydisMnemonic>(m)), handled_[2 * m], handled_[2 * m + 1]});
+    std::ranges::stable_sort(s.handled, std::greater{}, [](const auto& h) { return h.always + h.slow; });
     return s;
+}
+
+bool Translator::name_for_perf() {
+    perf_map_.reset(std::fopen(fmt::format("/tmp/perf-{}.map", getpid()).c_str(), "w"));
+    return perf_map_ != nullptr;
 }
 
 /// An unmasked SIMD floating-point exception: nothing has happened yet, the handler raises it.
@@ -52,13 +66,16 @@ void Translator::prepare(const Cpu& cpu) {
     stubs_ = {base + at.handle, base + at.leave};
     kept_ = memory_.used();
     prepared_ = true;
+    if (perf_map_)
+        fmt::print(perf_map_.get(), "{:x} {:x} translator stubs\n", reinterpret_cast<u64>(base), kept_);
 }
 
-Translator::JumpTable& Translator::jump_table(u32 mode) {
+void Translator::find_jump_table(u32 mode) {
     auto& table = jump_tables_[mode];
     if (!table)
         table = std::make_unique<JumpTable>();
-    return *table;
+    jump_table_ = table.get();
+    jump_mode_ = mode;
 }
 
 void Translator::translate(Cpu& cpu, Block& block) {
@@ -91,6 +108,8 @@ void Translator::translate(Cpu& cpu, Block& block) {
         fault_places_[reinterpret_cast<u64>(at) + code.labelOffset(p.at)] = reinterpret_cast<u64>(at) + code.labelOffset(p.slow);
     block.code = at;
     ++stats_.blocks;
+    if (perf_map_) [[unlikely]]
+        fmt::print(perf_map_.get(), "{:x} {:x} guest {:x}\n", reinterpret_cast<u64>(at), code.codeSize(), cpu.rip);
 }
 
 Block*& Translator::run(Cpu& cpu, Block& block) {
@@ -99,9 +118,10 @@ Block*& Translator::run(Cpu& cpu, Block& block) {
             join(cpu, *last_, last_edge_, block);
         last_ = nullptr;
     }
-    jump_table(block.mode)[Emitter::jump_index(reinterpret_cast<u64>(block.host))] = {block.host, block.code};
+    reached(block);
     ++stats_.runs;
     TranslatedAccess::begin(cpu, block);
+    TranslatedAccess::run(cpu).handled = handled_.data();
     enter_(&cpu, block.code);
     TranslatedRun& r = TranslatedAccess::run(cpu);
     if (r.edge >= TranslatedRun::by_handler)
@@ -166,6 +186,7 @@ void Translator::dropped(Block& block) {
         last_ = nullptr;
     block.code = nullptr;
     translations_.erase(found);
+    ++stats_.dropped;
 }
 
 void Translator::flush() {

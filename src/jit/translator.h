@@ -10,7 +10,9 @@
 #include "x86/translator_port.h"
 
 #include <array>
+#include <cstdio>
 #include <memory>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -23,6 +25,7 @@ public:
 
     void translate(Cpu& cpu, Block& block) override;
     Block*& run(Cpu& cpu, Block& block) override;
+    void reached(Block& block) override { jump_table(block.mode)[Emitter::jump_index(reinterpret_cast<u64>(block.host))] = {block.host, block.code}; }
     void dropped(Block& block) override;
     void between_blocks() override {
         if (memory_.room() < reserve)
@@ -30,6 +33,9 @@ public:
     }
 
     TranslatorStats stats() const;
+
+    /// From now on names each block for perf on the host, in /tmp/perf-PID.map. False: the file cannot be written.
+    bool name_for_perf();
 
 private:
     static constexpr u64 reserve = 64 << 10; ///< room for one block's code and more
@@ -52,7 +58,12 @@ private:
     const u8* copy(asmjit::CodeHolder& code);
     void join(Cpu& cpu, Block& from, unsigned n, Block& to);
     void separate(Block& from, unsigned n);
-    JumpTable& jump_table(u32 mode);
+    JumpTable& jump_table(u32 mode) {
+        if (mode != jump_mode_ || !jump_table_) [[unlikely]]
+            find_jump_table(mode);
+        return *jump_table_;
+    }
+    void find_jump_table(u32 mode);
     void flush();
 
     CodeMemory memory_;
@@ -64,11 +75,15 @@ private:
     Enter enter_ = nullptr;
     u64 kept_ = 0; ///< bytes of stubs
     std::unordered_map<u32, std::unique_ptr<JumpTable>> jump_tables_; ///< by mode
+    JumpTable* jump_table_ = nullptr; ///< of the mode asked for last
+    u32 jump_mode_ = 0;
     std::unordered_map<Block*, Translation> translations_;
     Block* last_ = nullptr; ///< where the run before ended, at an edge that may be joined
     unsigned last_edge_ = 0;
     u64 last_rip_ = 0;
     TranslatorStats stats_;
+    std::vector<u64> handled_; ///< TranslatedRun::handled
+    std::unique_ptr<std::FILE, int (*)(std::FILE*)> perf_map_{nullptr, &std::fclose};
 };
 
 } // namespace vitrine::jit

@@ -161,6 +161,56 @@ TEST(Translator, DivisionsAndShiftsKeepTheInterpretersRules) {
         compare(program, slice, 60);
 }
 
+TEST(Translator, NeighbouringAccessesWithAPageBetweenThem) {
+    // Pushes, pops and fields of a structure that share a probe; the stack and the structure walk over page boundaries.
+    const Program program = [](x86::Assembler& a) {
+        const asmjit::Label loop = a.newLabel(), function = a.newLabel();
+        a.mov(x86::rsi, data + 0x1fd0);
+        a.mov(x86::r14, data + 0x3ff8);
+        a.mov(x86::rsp, data + 0x8000);
+        a.bind(loop);
+        a.add(x86::rax, 3);
+        a.call(function);
+        a.mov(x86::rdx, x86::qword_ptr(x86::rsi, 8));
+        a.add(x86::rdx, x86::rax);
+        a.mov(x86::qword_ptr(x86::rsi, 24), x86::rdx);
+        a.add(x86::dword_ptr(x86::rsi, 36), 5);
+        a.movzx(x86::r9d, x86::word_ptr(x86::rsi, 11));
+        a.mov(x86::rbx, x86::qword_ptr(x86::r14, -8));
+        a.inc(x86::rbx);
+        a.mov(x86::qword_ptr(x86::r14), x86::rbx);
+        a.mov(x86::qword_ptr(x86::r14, -8), x86::rsi);
+        a.adc(x86::rbx, 0);
+        a.mov(x86::r14, x86::qword_ptr(x86::r14, -8)); // the base itself
+        a.lea(x86::r14, x86::ptr(x86::r14, 0x2020));
+        a.sub(x86::rsp, 16);
+        a.and_(x86::rsp, data | 0x7ff8);
+        a.or_(x86::rsp, data | 0x4000);
+        a.add(x86::rsi, 8);
+        a.and_(x86::rsi, data | 0x2ff8);
+        a.jmp(loop);
+        a.bind(function);
+        a.push(x86::rbp);
+        a.mov(x86::rbp, x86::rsp);
+        a.push(x86::r15);
+        a.push(x86::rsp);
+        a.push(-5);
+        a.sub(x86::rsp, 24);
+        a.mov(x86::qword_ptr(x86::rsp, 8), x86::rax);
+        a.cmp(x86::rax, x86::qword_ptr(x86::rsp, 8));
+        a.setz(x86::r15b);
+        a.add(x86::rsp, 24);
+        a.pop(x86::r8);
+        a.pop(x86::r8);
+        a.pop(x86::r15);
+        a.add(x86::r15, x86::r8);
+        a.pop(x86::rbp);
+        a.ret();
+    };
+    for (const u64 slice : {1, 3, 10, 1000, 60'000})
+        compare(program, slice, slice < 1000 ? 6000 / slice : 40);
+}
+
 TEST(Translator, ForgetsWhenItsMemoryIsFull) {
     // 600 loops, each of which becomes hot: more code than fits.
     const Program program = [](x86::Assembler& a) {

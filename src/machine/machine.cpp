@@ -356,6 +356,8 @@ void Machine::settle_stale() {
         unit->end_of_run();
 }
 
+bool Machine::name_for_perf() { return !translator_ || translator_->name_for_perf(); }
+
 std::optional<jit::TranslatorStats> Machine::translator_stats() const {
     return translator_ ? std::optional(translator_->stats()) : std::nullopt;
 }

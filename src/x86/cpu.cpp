@@ -305,6 +305,19 @@ inline Block*& Cpu::run_block(Block& block) {
     return block.followers[execute(block, slice_budget_ - slice_used_) == Outcome::branch];
 }
 
+const Block* Cpu::next_translated(Block*& guess) {
+    if (stop_.kind != StopKind::none || (attention_ && !attend()))
+        return nullptr;
+    if (attention_ || stepping_ || yield_ || cut_ || cut_left_ || hooks_ || step_stop_ || slice_used_ >= slice_budget_)
+        return nullptr; // looked at again there: nothing is left over
+    Block* const block = known_block(guess);
+    if (!block || !block->code || slice_budget_ - slice_used_ < block->instructions.size())
+        return nullptr;
+    translator_->reached(*block);
+    TranslatedAccess::begin(*this, *block);
+    return block;
+}
+
 /// One instruction with everything that single-stepping, shadows and breakpoints ask for around it.
 void Cpu::step(Block& block) {
     const bool trap = flags & rflags::tf;

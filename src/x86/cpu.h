@@ -401,6 +401,9 @@ private:
     void count_time(const Instruction* insn);
     void end_block(Block& block, const Instruction* insn, Outcome outcome, u64 whole, u64 here);
     Block*& run_block(Block& block); ///< by whichever engine; returns the guess for what follows
+    /// What the run loop would do between this block and the next one, done without leaving translated code: the next block, ready to be
+    /// begun, or null where the run loop has to look.
+    const Block* next_translated(Block*& guess);
 
     unsigned index_, cpu_count_;
     Space& space_;

@@ -38,7 +38,7 @@ bool TranslatedAccess::still_mapped(const Cpu& cpu, const Block& block) {
     return tags.exec == page && page + tags.addend == reinterpret_cast<u64>(block.host) - block.start.page_offset();
 }
 
-bool TranslatedAccess::handle(Cpu& cpu, Block& block, unsigned k) {
+const void* TranslatedAccess::handle(Cpu& cpu, Block& block, unsigned k, bool slow) {
     TranslatedRun& r = cpu.translated_;
     const i64 whole = static_cast<i64>(block.instructions.size());
     settle(cpu, whole);
@@ -50,6 +50,7 @@ bool TranslatedAccess::handle(Cpu& cpu, Block& block, unsigned k) {
     cpu.current_ = insn;
     cpu.run_end_ = insn; // the handler must not go on to the next one; whoever wants the block to be left says `insn + 1`
     cpu.code_.executing(&block);
+    ++r.handled[2 * insn->mnemonic + slow];
     const Outcome outcome = insn->handler(cpu, *insn);
     if (outcome == Outcome::next && block.host && !cpu.cut_) {
         const i64 extra = static_cast<i64>(cpu.extra_);
@@ -62,13 +63,16 @@ bool TranslatedAccess::handle(Cpu& cpu, Block& block, unsigned k) {
             cpu.block_first_ = cpu.current_ = nullptr;
             if ((cpu.attention_ || !still_mapped(cpu, block)) && r.left > -(TranslatedRun::kick / 2))
                 r.left -= TranslatedRun::kick;
-            return true;
+            return follows;
         }
     }
     cpu.end_block(block, insn, outcome, static_cast<u64>(whole), here);
+    const bool taken = outcome == Outcome::branch;
+    if (const Block* next = cpu.next_translated(block.followers[taken]))
+        return next->code;
     r.block = &block;
-    r.edge = TranslatedRun::by_handler + (outcome == Outcome::branch);
-    return false;
+    r.edge = TranslatedRun::by_handler + taken;
+    return nullptr;
 }
 
 void TranslatedAccess::end(Cpu& cpu, i64 offset, bool checked) {

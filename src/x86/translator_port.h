@@ -19,6 +19,7 @@ struct TranslatedRun {
     Block* block = nullptr; ///< where the run ended ...
     u64 edge = 0;           ///< ... and which of its followers comes next, or one of the values below
     u64 kept[2]{};          ///< across the second probe of one instruction
+    u64* handled = nullptr; ///< instructions that went to their handlers, by ZydisMnemonic; [2m + 1]: the slow way of translated ones
 
     /// Lowers `left` so far that the next block's head ends the run.
     static constexpr i64 kick = i64{1} << 60;
@@ -37,6 +38,9 @@ public:
 
     /// Runs translated code from the block on, which has some and for which the slice has room. Returns the guess for what comes next.
     virtual Block*& run(Cpu& cpu, Block& block) = 0;
+
+    /// Translated code comes to this block, which has code, by way of the processor: remembers where indirect branches find it.
+    virtual void reached(Block& block) = 0;
 
     /// A block that has code loses it: its bytes changed.
     virtual void dropped(Block& block) = 0;
@@ -58,9 +62,10 @@ public:
 
     /// Before translated code is entered at the head of `block`.
     static void begin(Cpu& cpu, const Block& block);
-    /// Instruction `k` of the block by its handler, registers and status being home. False: the run ends here, with rip, time and events
-    /// as the interpreter leaves them. True: the next instruction follows.
-    static bool handle(Cpu& cpu, Block& block, unsigned k);
+    /// Instruction `k` of the block by its handler, registers and status being home. Null: the run ends here, with rip, time and events
+    /// as the interpreter leaves them. `follows`: the next instruction does. Else the code of the block that comes next.
+    static const void* handle(Cpu& cpu, Block& block, unsigned k, bool slow);
+    static inline const void* const follows = reinterpret_cast<const void*>(u64{1});
     /// After translated code ended between two blocks, the next one being at byte `offset` from the start of the code page (may lie
     /// outside of it). `checked`: a branch that must not reach there if no address can be there.
     static void end(Cpu& cpu, i64 offset, bool checked);
