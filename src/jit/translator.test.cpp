@@ -60,8 +60,9 @@ void compare(const Program& program, u64 slice, u64 slices) {
             break;
     }
     EXPECT_EQ(std::memcmp(interpreted.space->ram(), translated.space->ram(), 16_MiB), 0);
-    if (slice * slices > 1'000'000)
+    if (slice * slices > 1'000'000) {
         EXPECT_GT(translated.translator->stats().blocks, 0u);
+    }
 }
 
 constexpr u64 data = BareMachine::data_at;
