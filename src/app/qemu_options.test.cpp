@@ -67,7 +67,7 @@ TEST_F(QemuOptions, its_whole_command_line_is_understood) {
 TEST_F(QemuOptions, an_option_that_is_wrong_is_told_before_the_file_that_is_missing) {
     EXPECT_EQ(error_of({"-kernel", "/nowhere", "-frobnicate"}), "-frobnicate: invalid option; see vitrine-qemu --help");
     EXPECT_NE(error_of({"-kernel", "/nowhere", "-device", "nonsense"}).find("is not a valid device model name"), std::string::npos);
-    EXPECT_NE(error_of({"-kernel", "/nowhere", "-device", "intel-iommu"}).find("not implemented yet"), std::string::npos);
+    EXPECT_NE(error_of({"-kernel", "/nowhere", "-device", "intel-iommu,wings=on"}).find("Property 'intel-iommu.wings' not found"), std::string::npos);
     EXPECT_NE(error_of({"-kernel", "/nowhere", "-smp", "65"}).find("SMP CPUs"), std::string::npos);
     EXPECT_NE(error_of({"-kernel"}).find("requires an argument"), std::string::npos);
     EXPECT_NE(error_of({"-kernel", "/nowhere", "-device", "isa-debug-exit,color=red"}).find("no property 'color'"), std::string::npos);
