@@ -31,7 +31,7 @@ constexpr TopicRow topics[] = {
     {Topic::interrupts, "8259, I/O APIC, local APICs: registers, messages, interprocessor interrupts, acknowledgements"},
     {Topic::pci,        "configuration space: reads and writes; resets of functions; messages and DMA that are not allowed"},
     {Topic::vtd,        "VT-d: commands, invalidations, remapped and posted interrupts, what is blocked"},
-    {Topic::vtc,        "VT-c"},
+    {Topic::vtc,        "VT-c: frame by frame, which filter chose which pool and queue, or why it was dropped; resets, links, virtual functions"},
     {Topic::chipset,    "HPET, power management, resets, POST codes"},
     {Topic::devices,    "disks and test devices: commands, errors"},
     {Topic::firmware,   "booting and firmware tables"},

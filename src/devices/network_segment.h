@@ -23,7 +23,7 @@ public:
 
     /// A frame from outside.
     void receive(std::span<const u8> frame) override { forward(outside_port, frame); }
-    /// What every adapter has room for.
+    /// What the adapter with most room takes; the others miss what is too much for them.
     std::size_t room() const override;
 
     std::string_view name() const override { return name_; }

@@ -75,7 +75,7 @@ Board::Board(Machine& m)
     for (Device* device : std::initializer_list<Device*>{&root_, &host_bridge_, &lpc_, &hpet_, &pit_, &rtc_, &pm_,
                                                          &reset_ports_, &i8042_, &fw_cfg_})
         add(*device);
-    if (m.config().config_byte_address)
+    if (m.config().qemu_board)
         root_.take_byte_addresses();
     if (iommu_) {
         m.interrupts().set_remapping(*iommu_);
@@ -100,8 +100,7 @@ LpcPci::Lines Board::pirq_lines() {
     LpcPci::Lines lines;
     for (unsigned n = 0; n < lines.io_apic.size(); ++n)
         lines.io_apic[n] = machine_.interrupts().gsi(16 + n);
-    // On QEMU's boards, which a machine with byte addresses at CF8h is, PIRQs that are routed to ISA interrupts reach the I/O APIC's pins too.
-    const bool both = machine_.config().config_byte_address;
+    const bool both = machine_.config().qemu_board;
     for (unsigned n = 0; n < lines.isa.size(); ++n)
         lines.isa[n] = both && n != 2 ? machine_.interrupts().gsi(n) : Line([pic = &machine_.interrupts().pic(), n](bool level) {
             if (n != 2)

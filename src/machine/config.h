@@ -74,7 +74,7 @@ struct MachineConfig {
     i64 rtc = default_rtc;             ///< seconds since 1970, UTC, at power on
     u64 seed = 0;                      ///< RDRAND and RDSEED
     bool stale = false;                ///< processors keep translations as long as the architecture permits, and tell of stale ones
-    bool config_byte_address = false;  ///< bits 1:0 of port CF8h count, as on QEMU's boards
+    bool qemu_board = false;           ///< as on QEMU's boards, bits 1:0 of port CF8h count, and PIRQs for the 8259s reach the I/O APIC's pins too
     bool triple_fault_resets = false;  ///< as on a board that wires SHUTDOWN to RESET, instead of stopping with an explanation
 
     static constexpr i64 default_rtc = 1'767'225'600; ///< 2026-01-01 00:00:00

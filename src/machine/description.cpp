@@ -68,7 +68,7 @@ void visit(Visitor& v, MachineConfig& c) {
     // A new member does not compile until it is thought of here. The engine never matters, the debug exit is among the devices,
     // files are described apart.
     [[maybe_unused]] const auto& [memory, cpus, cpu, vmx, iommu, engine, code_cache, serial_ports, kernel, initrd, modules, append, disks, nets, devices,
-                                  debug_exit, debug_exit_size, rtc, seed, stale, config_byte_address, triple_fault_resets] = c;
+                                  debug_exit, debug_exit_size, rtc, seed, stale, qemu_board, triple_fault_resets] = c;
     v.begin("config");
     v.field("memory", c.memory);
     v.field("cpus", c.cpus);
@@ -80,7 +80,7 @@ void visit(Visitor& v, MachineConfig& c) {
     v.field("rtc", c.rtc);
     v.field("seed", c.seed);
     v.field("stale", c.stale);
-    v.field("config byte address", c.config_byte_address);
+    v.field("QEMU board", c.qemu_board);
     v.field("triple fault resets", c.triple_fault_resets);
     c.disks.resize(v.count("disks", c.disks.size(), most_files));
     for (DiskConfig& disk : c.disks)

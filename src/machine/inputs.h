@@ -100,7 +100,6 @@ private:
         host::Network* network = nullptr;
         std::deque<std::vector<u8>> frames;
 
-        bool live() const { return source || network; }
         bool open() const { return (source && source->open()) || (network && network->open()); }
         bool interactive() const { return (source && source->interactive()) || (network && network->interactive()); }
         int waits_on() const { return source ? source->waits_on() : network ? network->waits_on() : -1; }

@@ -8,6 +8,7 @@
 #include "pci/msi.h"
 #include "pci/msix.h"
 #include "pci/power.h"
+#include "vtc/spec/common.h"
 #include "vtc/spec/descriptors.h"
 #include "vtc/virtual_function.h"
 
@@ -27,11 +28,11 @@ constexpr u32 least_ring = 8; ///< descriptors: a ring's length is a multiple of
 
 void PoolCounters::state(Visitor& v) {
     for (u64* n : {&rx_frames, &rx_bytes, &rx_multicast, &tx_frames, &tx_bytes, &looped, &no_descriptor, &not_enabled, &spoofed, &too_long,
-                   &bad_descriptor, &wrong_vlan})
+                   &bad_descriptor})
         v.field("count", *n);
 }
 
-Adapter::Adapter(const pci::Platform& platform, Clock& clock, const Chip& chip, Options options)
+Adapter::Adapter(const pci::Platform& platform, Clock& clock, const Chip& chip, Options options, const Nvm& nvm)
     : Function(platform, options.name,
                {.vendor = 0x8086,
                 .device = chip.device,
@@ -44,8 +45,9 @@ Adapter::Adapter(const pci::Platform& platform, Clock& clock, const Chip& chip, 
                    if (n < msix()->vectors()) // a cause may be given to a vector that there is not
                        msix()->trigger(n);
                }),
-      transmit_timer_(clock, options_.name + ".transmit", [this] { transmit_work(); }),
-      receive_timer_(clock, options_.name + ".receive", [this] { drain(); }), transmit_(chip.queues), pools_(chip.pools) {
+      nvm_(nvm), transmit_timer_(clock, options_.name + ".transmit", [this] { transmit_work(); }),
+      receive_timer_(clock, options_.name + ".receive", [this] { drain(); }),
+      link_timer_(clock, options_.name + ".link", [this] { link_came(); }), rates_(chip.queues), transmit_(chip.queues), pools_(chip.pools) {
     add_bar(0, {.kind = pci::BarKind::memory_32, .size = chip.bar_size, .name = "registers", .min_size = 4, .max_size = 8});
     add_bar(3, {.kind = pci::BarKind::memory_32, .size = msix_bar_size, .name = "msix", .min_size = 4, .max_size = 8});
     config().set_reset(pci::interrupt_pin, 1, 1);
@@ -126,6 +128,8 @@ u32 Adapter::read_register(u32 offset) {
         stored = 0;
         return value;
     }
+    if (const auto value = common_read(place, offset, stored))
+        return *value;
     return read_effect(place, offset, stored);
 }
 
@@ -141,7 +145,7 @@ void Adapter::write_register(u32 offset, u32 value) {
     u32& stored = regs_.value(place);
     const u32 before = stored;
     stored = (before & ~place.row->writable) | (value & place.row->writable);
-    if (place.row->effect != Effect::none && place.row->effect != Effect::counter)
+    if (place.row->effect != Effect::none && place.row->effect != Effect::counter && !common_write(place, offset, before, value))
         write_effect(place, offset, before, value);
 }
 
@@ -163,6 +167,30 @@ void Adapter::bar_access(unsigned bar, Access& a) {
         else
             a.value |= static_cast<u64>(read_register(offset)) << (8 * done);
     }
+}
+
+// ---- link -------------------------------------------------------------------------------------------------------------------
+
+void Adapter::negotiate() {
+    if (link_) {
+        link_ = false;
+        raise(chip_.cause_link);
+    }
+    link_timer_.arm(clock_.now() + chip_.negotiation_time);
+}
+
+void Adapter::reset_link(bool survives) {
+    if (link_ && survives)
+        return;
+    link_ = false;
+    link_timer_.arm(clock_.now() + chip_.negotiation_time);
+}
+
+void Adapter::link_came() {
+    link_ = true;
+    ++link_changes_;
+    glass().tell(Topic::vtc, "link-up", {{"adapter", name()}});
+    raise(chip_.cause_link);
 }
 
 // ---- rings ------------------------------------------------------------------------------------------------------------------
@@ -247,6 +275,11 @@ void Adapter::reset_core() {
     arrived_bytes_ = 0;
     wire_free_ = 0;
     next_queue_ = 0;
+    std::fill(rates_.begin(), rates_.end(), 0u);
+    time_base_ = 0;
+    time_set_ = clock_.now();
+    regs_.at(chip_.receive_address) = mac_low(options_.mac);
+    regs_.at(chip_.receive_address + 4) = rah_valid | mac_high(options_.mac);
     for (const auto& vf : vfs_)
         vf->physical_reset(false);
 }
@@ -255,6 +288,7 @@ void Adapter::device_reset(Reset kind) {
     if (kind == Reset::cold) {
         std::fill(pools_.begin(), pools_.end(), PoolCounters{});
         missed_ = link_changes_ = 0;
+        link_ = false;
     }
     for (const auto& vf : vfs_)
         vf->reset(kind);
@@ -286,6 +320,12 @@ void Adapter::device_state(Visitor& v) {
     v.field("vectors", vectors_);
     v.field("transmit timer", transmit_timer_);
     v.field("receive timer", receive_timer_);
+    v.field("link timer", link_timer_);
+    v.field("link", link_);
+    for (u32& rate : rates_)
+        v.field("rate", rate);
+    v.field("time base", time_base_);
+    v.field("time set", time_set_);
     for (TransmitQueue& q : transmit_)
         v.field("transmit queue", q);
     v.field("arrived", arrived_);

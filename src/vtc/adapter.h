@@ -12,6 +12,7 @@
 #include "pci/bridge.h"
 #include "pci/sriov.h"
 #include "vtc/bank.h"
+#include "vtc/nvm.h"
 #include "vtc/packet.h"
 #include "vtc/rules.h"
 #include "vtc/vectors.h"
@@ -28,6 +29,34 @@ namespace vitrine::vtc {
 
 class VirtualFunction;
 
+/// A ring's registers, from its first one on; the same in both chips.
+namespace ring {
+inline constexpr u32 base_low = 0x00, base_high = 0x04, length = 0x08, head = 0x10, tail = 0x18, control = 0x28, write_back_low = 0x38,
+                     write_back_high = 0x3c;
+inline constexpr u32 size = 0x40;
+} // namespace ring
+
+/// What has been counted for a pool since power on; for people, and the VFs' own counters.
+struct PoolCounters {
+    u64 rx_frames = 0, rx_bytes = 0, rx_multicast = 0, tx_frames = 0, tx_bytes = 0, looped = 0;
+    u64 no_descriptor = 0, not_enabled = 0, spoofed = 0, too_long = 0, bad_descriptor = 0;
+    void state(Visitor& v);
+};
+
+struct Options {
+    std::string name = "nic0";
+    Mac mac = 0x0256'4954'0000;
+    FrameWitness* capture = nullptr; ///< of the port
+    std::function<FrameWitness*(unsigned pool)> pool_capture{};
+};
+
+/// A virtual function's statistics register: part of what is counted for its pool.
+struct VfCounter {
+    u32 offset;
+    u64 PoolCounters::*counter;
+    unsigned shift = 0;
+};
+
 /// What a chip is, as numbers.
 struct Chip {
     const char* name;
@@ -43,32 +72,24 @@ struct Chip {
     u32 split_drop;          ///< and its drop enable bit
     u32 rx_vlan_strip;       ///< RXDCTL's bit for it, or 0
     pci::LinkShape link;
-};
-
-/// A ring's registers, from its first one on; the same in both chips.
-namespace ring {
-inline constexpr u32 base_low = 0x00, base_high = 0x04, length = 0x08, head = 0x10, tail = 0x18, control = 0x28, write_back_low = 0x38,
-                     write_back_high = 0x3c;
-inline constexpr u32 size = 0x40;
-} // namespace ring
-
-/// What has been counted for a pool since power on; for people, and the VFs' own counters.
-struct PoolCounters {
-    u64 rx_frames = 0, rx_bytes = 0, rx_multicast = 0, tx_frames = 0, tx_bytes = 0, looped = 0;
-    u64 no_descriptor = 0, not_enabled = 0, spoofed = 0, too_long = 0, bad_descriptor = 0, wrong_vlan = 0;
-    void state(Visitor& v);
-};
-
-struct Options {
-    std::string name = "nic0";
-    Mac mac = 0x0256'4954'0000;
-    FrameWitness* capture = nullptr; ///< of the port
-    std::function<FrameWitness*(unsigned pool)> pool_capture{};
+    u32 cause_link;          ///< of a change of the link
+    u64 negotiation_time;    ///< virtual nanoseconds from a reset to the link
+    unsigned throttle_low, throttle_high; ///< bits of EITR that hold the interval
+    u64 throttle_unit;       ///< of the interval, in nanoseconds
+    u32 time_low, time_high, time_increment; ///< the system time's registers
+    u64 time_unit;           ///< tenths of a nanosecond of TIMINCA's period
+    u32 rate_select;         ///< RTTDQSEL
+    u32 receive_address;     ///< RAL and RAH of the adapter's own address
+    u32 multicast_table, unicast_table, vlan_table; ///< MTA, UTA, VFTA
+    u32 vlan_pools;          ///< VLVF
+    unsigned vlan_entries;   ///< of it
+    u32 hash_key;            ///< RSSRK
+    std::span<const VfCounter> vf_counters;
 };
 
 class Adapter : public pci::Function, public FrameSink {
 public:
-    Adapter(const pci::Platform& platform, Clock& clock, const Chip& chip, Options options);
+    Adapter(const pci::Platform& platform, Clock& clock, const Chip& chip, Options options, const Nvm& nvm);
     ~Adapter() override;
 
     /// What it sends goes there. Null: nowhere.
@@ -119,17 +140,14 @@ protected:
     /// Pools whose exact filters have this address; nothing when none has.
     virtual std::optional<u64> exact(Mac mac) const = 0;
     virtual bool hashed(Mac mac) const = 0;
-    virtual bool vlan_known(u16 vlan) const = 0;
     /// Pools in the entry for this VLAN.
     virtual u64 vlan_pools(u16 vlan) const = 0;
-    virtual bool vlan_in_entries(u16 vlan, u64 entries) const = 0;
     virtual unsigned pool_of(unsigned queue) const = 0;
     /// The virtual function that the queue belongs to when there are so many.
     virtual unsigned vf_of(unsigned queue) const = 0;
     virtual unsigned queue_of(unsigned pool, unsigned index) const = 0;
     virtual SpreadRules spread(unsigned pool) const = 0;
     virtual unsigned redirection(unsigned hash) const = 0;
-    virtual std::array<u8, 40> hash_key() const = 0;
     /// A queue chosen by a filter for flows, before spreading.
     virtual std::optional<unsigned> flow_queue(const Packet&) { return std::nullopt; }
     virtual bool strip_vlan(unsigned queue, unsigned pool) const = 0;
@@ -145,10 +163,12 @@ protected:
     virtual void transmit_stamp(bool) {}
     /// Nanoseconds for a byte of this queue when a rate is set; 0: the wire's.
     virtual u64 rate_time(unsigned queue, std::size_t bytes) const { return static_cast<void>(queue), static_cast<void>(bytes), u64{0}; }
-    virtual bool is_link_up() const = 0;
+    virtual void raise(u32 causes) = 0;
     // virtual functions
-    virtual u32 vf_read(VirtualFunction& vf, u32 offset) = 0;
-    virtual void vf_write(VirtualFunction& vf, u32 offset, u32 value) = 0;
+    /// Where the VF's register of a ring is among the adapter's; nothing for an offset where it has none.
+    virtual std::optional<u32> ring_of_vf(unsigned vf, u32 offset) const = 0;
+    /// A VF's register of an effect that only the chip knows.
+    virtual u32 vf_read_effect(Effect, u32 stored) { return stored; }
     /// The VF asks the PF (`request`) or acknowledges.
     virtual void vf_mail(unsigned vf, bool request) = 0;
     virtual void vf_was_reset(unsigned vf) = 0;
@@ -177,7 +197,16 @@ protected:
     void reset_core();
     void kick_transmit();
     void kick_receive();
-    void count_link_change() { ++link_changes_; }
+    bool is_link_up() const { return link_; }
+    /// The link goes and comes again.
+    void negotiate();
+    /// The same without a word to the driver, in a reset that the link survives or not.
+    void reset_link(bool survives);
+    /// In MTA or UTA; `select` chooses the address bits that are hashed.
+    bool in_hash_table(Mac mac, unsigned select) const;
+    void set_interval(Vectors& vectors, unsigned n, u32 value);
+    /// RTTBCNRC of a queue: enable, and the link's rate over the wanted one with 14 bits of fraction.
+    u32 rate(unsigned queue) const { return rates_[queue]; }
 
     // --- pci
     void bar_access(unsigned bar, Access& access) override;
@@ -219,6 +248,15 @@ private:
     bool ring_runs(u32 at, const Ring& r);
     pci::Function& owner(unsigned queue);
     void sriov_changed();
+    void link_came();
+    // effects.cpp
+    std::optional<u32> common_read(const Bank::Place& place, u32 offset, u32 stored);
+    bool common_write(const Bank::Place& place, u32 offset, u32 before, u32 written);
+    u64 system_time() const;
+    // vf_registers.cpp
+    std::optional<u32> vf_ring_register(unsigned vf, u32 offset) const;
+    u32 vf_read(VirtualFunction& vf, u32 offset);
+    void vf_write(VirtualFunction& vf, u32 offset, u32 value);
     // transmit.cpp
     void transmit_work();
     /// One descriptor. Tenths of nanoseconds of the wire that it used.
@@ -240,6 +278,9 @@ private:
     void deliver(std::span<const u8> frame, const Packet& p, const PortRules& rules, Choice choice, bool looped, int from);
     void mirror(std::span<const u8> frame, const Packet& p, const PortRules& rules, Pools pools, bool looped, int from, Pools& targets) const;
     void explain(std::string_view event, const Packet& p, std::initializer_list<Detail> more);
+    bool vlan_known(u16 vlan) const;
+    bool vlan_in_entries(u16 vlan, u64 entries) const;
+    std::array<u8, 40> hash_key() const;
     unsigned choose_queue(const Packet& p, unsigned pool, u32& hash, u32& hash_type);
     void to_wire(std::span<const u8> frame);
     void store(std::span<const u8> frame, unsigned pool, unsigned queue, bool looped, bool inexact);
@@ -259,7 +300,11 @@ private:
     std::vector<std::unique_ptr<VirtualFunction>> vfs_;
     unsigned vf_count_ = 0; ///< as of the last change
     FrameSink* wire_ = nullptr;
-    Timer transmit_timer_, receive_timer_;
+    Nvm nvm_; ///< no state: made from the address
+    Timer transmit_timer_, receive_timer_, link_timer_;
+    bool link_ = false;
+    std::vector<u32> rates_;           ///< RTTBCNRC by queue
+    u64 time_base_ = 0, time_set_ = 0; ///< the system time's value when it was set, and when that was
     std::vector<TransmitQueue> transmit_;
     std::deque<Arrived> arrived_;
     u64 arrived_bytes_ = 0;

@@ -4,6 +4,7 @@
 
 #include "vtc/i82576.h"
 #include "vtc/i82599.h"
+#include "vtc/spec/common.h"
 #include "vtc/spec/descriptors.h"
 #include "vtc/spec/i82576.h"
 #include "vtc/spec/i82599.h"
@@ -240,7 +241,7 @@ struct Pools : ::testing::Test {
         b.set(i82576::vfte, 7);
         for (unsigned n = 0; n < 3; ++n) {
             b.set(i82576::ra + 8 * (n + 1), 0x00000002);
-            b.set(i82576::ra + 8 * (n + 1) + 4, i82576::rah_valid | (0x10 + n) << 8 | 1u << (18 + n));
+            b.set(i82576::ra + 8 * (n + 1) + 4, rah_valid | (0x10 + n) << 8 | 1u << (18 + n));
             b.rings(i82576::rx_rings + n * ring::size, i82576::tx_rings + n * ring::size, 0x4000 * n + (n ? 0x300000 : 0));
         }
         vf(0).config_write(pci::command_offset, 2, 4);
@@ -294,6 +295,25 @@ TEST_F(Pools, SpoofedAddressesAreRefusedAndCounted) {
     EXPECT_EQ(b.get(i82576::wvbr), 1u);
 }
 
+TEST_F(Pools, DmaDoesNotComeBackToTheRegisters) {
+    // The second function's buffer is the adapter's BAR; its address's fourth byte is CTRL.RST there.
+    b.set(i82576::ra + 16, 0x0400'0002);
+    b.board.write64(rx_ring + shift(1), registers_at);
+    b.send(tx(0), frame_of(mac(1) | 0x04'0000, mac(0)), shift(0));
+    EXPECT_EQ(b.get(rx(1) + ring::head), 1u);
+    EXPECT_TRUE(b.get(i82576::rctl) & i82576::rctl_enable) << "the adapter was reset";
+    EXPECT_GT(b.board.glass.counter("register.own-dma"), 0u);
+}
+
+TEST_F(Pools, AQueueIsItsFunctionsWhateverThePortDoes) {
+    b.set(i82576::mrqc, 0);
+    vf(0).config_write(pci::command_offset, 2, 0); // no bus master
+    b.send(tx(0), frame_of(other, mac(0)), shift(0));
+    EXPECT_TRUE(b.wire.frames.empty());
+    b.send(tx(2), frame_of(other, mac(2)), shift(2));
+    EXPECT_EQ(b.wire.frames.size(), 1u);
+}
+
 TEST_F(Pools, VlansOfPools) {
     b.set(i82576::rctl, b.get(i82576::rctl) | i82576::rctl_vfe);
     b.set(i82576::vfta + 4 * (5 >> 5), 1u << 5);
@@ -334,7 +354,7 @@ TEST_F(Pools, VirtualFunctionsComeAndGo) {
 
 TEST_F(Pools, TheMailboxIsOneSidesAtATime) {
     constexpr u64 mail = vf_registers_at + 0xc40;
-    b.set(i82576::ctrl_ext, i82576::ctrl_ext_pfrstd);
+    b.set(i82576::ctrl_ext, ctrl_ext_pfrstd);
     EXPECT_TRUE(b.board.read32(mail) & mailbox::reset_done);
     EXPECT_FALSE(b.board.read32(mail) & mailbox::reset_done) << "cleared by reading";
     b.board.write32(mail, mailbox::vf_in_use);

@@ -3,7 +3,6 @@
 #pragma once
 
 #include "vtc/adapter.h"
-#include "vtc/nvm.h"
 
 namespace vitrine::vtc {
 
@@ -26,15 +25,12 @@ protected:
     MirrorRule mirror_rule(unsigned n) const override;
     std::optional<u64> exact(Mac mac) const override;
     bool hashed(Mac mac) const override;
-    bool vlan_known(u16 vlan) const override;
     u64 vlan_pools(u16 vlan) const override;
-    bool vlan_in_entries(u16 vlan, u64 entries) const override;
     unsigned pool_of(unsigned queue) const override;
     unsigned vf_of(unsigned queue) const override;
     unsigned queue_of(unsigned pool, unsigned index) const override;
     SpreadRules spread(unsigned pool) const override;
     unsigned redirection(unsigned hash) const override;
-    std::array<u8, 40> hash_key() const override;
     bool strip_vlan(unsigned queue, unsigned pool) const override;
     bool queue_drops(unsigned queue) const override;
     void queue_event(unsigned queue, bool transmit) override;
@@ -43,32 +39,22 @@ protected:
     void chip_reset() override;
     void chip_state(Visitor& v) override;
     u64 rate_time(unsigned queue, std::size_t bytes) const override;
-    bool is_link_up() const override { return link_; }
-    u32 vf_read(VirtualFunction& vf, u32 offset) override;
-    void vf_write(VirtualFunction& vf, u32 offset, u32 value) override;
+    void raise(u32 causes) override;
+    std::optional<u32> ring_of_vf(unsigned vf, u32 offset) const override;
+    u32 vf_read_effect(Effect effect, u32 stored) override;
     void vf_mail(unsigned vf, bool request) override;
     void vf_was_reset(unsigned vf) override;
     void vf_other_cause(VirtualFunction& vf) override;
 
 private:
     bool pools_on() const;
-    void raise(u32 causes);
     void update_pin();
     void other_vector();
     u16 phy_read(unsigned number);
     void phy_write(unsigned number, u16 value);
-    void negotiate();
-    void link_came();
-    u64 system_time() const;
-    std::optional<u32> ring_of_vf(unsigned vf, u32 offset) const;
     u32 vector_mask() const;
 
-    Nvm nvm_; ///< no state: made from the address
-    Timer link_timer_;
-    bool link_ = false;
     std::array<u16, 32> phy_{};
-    std::array<u32, 16> rate_{};      ///< RTTBCNRC by queue
-    u64 time_base_ = 0, time_set_ = 0; ///< the system time's value when it was set, and when that was
 };
 
 } // namespace vitrine::vtc

@@ -16,6 +16,10 @@ using Mac = u64; ///< the first byte on the wire is bits 47:40
 inline constexpr Mac broadcast = 0xffff'ffff'ffff;
 constexpr bool is_group(Mac mac) { return mac >> 40 & 1; }
 
+/// As receive address registers hold it: the first byte on the wire is the lowest.
+constexpr u32 mac_low(Mac mac) { return __builtin_bswap32(static_cast<u32>(mac >> 16)); }
+constexpr u32 mac_high(Mac mac) { return __builtin_bswap16(static_cast<u16>(mac)); }
+
 std::string mac_text(Mac mac);
 
 enum class L4 : u8 { none, tcp, udp, sctp, other };

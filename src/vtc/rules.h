@@ -19,7 +19,6 @@ struct PortRules {
     bool replication = false; ///< one frame may go to several pools
     bool loopback = false;    ///< what is sent is switched to the port's own pools
     u64 receive_pools = ~0ull, transmit_pools = ~0ull;
-    bool pad = true;
     bool fcs_kept = false; ///< received frames keep room for their FCS
     // Checksums that are looked at on reception
     bool ip_checksum = false, l4_checksum = false;
@@ -40,7 +39,7 @@ struct PoolRules {
     u32 port_vlan = 0;              ///< VMVIR: tag 15:0, action 31:30
 };
 
-inline constexpr u32 port_vlan_by_descriptor = 0, port_vlan_always = 1, port_vlan_never = 2;
+inline constexpr u32 port_vlan_always = 1, port_vlan_never = 2;
 
 /// Sends copies of a pool's or the port's traffic to another pool.
 struct MirrorRule {

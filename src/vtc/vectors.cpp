@@ -29,10 +29,12 @@ void Vectors::send_due() {
         const unsigned n = static_cast<unsigned>(std::countr_zero(left));
         if (now < allowed_[n]) {
             next = std::min(next, allowed_[n]);
-            ++throttled_;
+            throttled_ += !(held_ & bit(n));
+            held_ |= bit(n);
             continue;
         }
         waiting_ &= ~bit(n);
+        held_ &= ~bit(n);
         cause_ &= ~(bit(n) & auto_clear_);
         enabled_ &= ~(bit(n) & auto_mask_);
         allowed_[n] = now + interval_[n];
@@ -44,7 +46,7 @@ void Vectors::send_due() {
 
 void Vectors::reset() {
     timer_.cancel();
-    cause_ = enabled_ = auto_clear_ = auto_mask_ = waiting_ = 0;
+    cause_ = enabled_ = auto_clear_ = auto_mask_ = waiting_ = held_ = 0;
     interval_.fill(0);
     allowed_.fill(0);
 }
@@ -59,6 +61,7 @@ void Vectors::state(Visitor& v) {
     v.field("interval", interval_);
     v.field("allowed", allowed_);
     v.field("sent", sent_);
+    v.field("held", held_);
     v.field("throttled", throttled_);
 }
 

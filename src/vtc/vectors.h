@@ -32,6 +32,7 @@ public:
     void set_interval(unsigned n, u64 nanoseconds) { interval_[n] = nanoseconds; }
 
     u64 sent() const { return sent_; }
+    /// Interrupts that came later than they would have without an interval.
     u64 throttled() const { return throttled_; }
 
     void reset();
@@ -45,6 +46,7 @@ private:
     Timer timer_;
     u64 cause_ = 0, enabled_ = 0, auto_clear_ = 0, auto_mask_ = 0;
     u64 waiting_ = 0; ///< causes whose interrupt has not been sent
+    u64 held_ = 0;    ///< ... because its interval is not over
     std::array<u64, most> interval_{}, allowed_{};
     u64 sent_ = 0, throttled_ = 0;
 };

@@ -92,15 +92,12 @@ struct StatusBits {
     Field pf_rst_done{21, ro, "PF_RST_DONE", "software or device reset is done"};
 } inline constexpr status_bits;
 
-inline constexpr u32 ctrl_ext_pfrstd = 1u << 14;
 inline constexpr u32 eecd_request = 1u << 6, eecd_grant = 1u << 7, eecd_present = 1u << 8, eecd_auto_read_done = 1u << 9, eecd_size = 4u << 11;
-inline constexpr u32 nvm_start = 1, nvm_done = 2;
 inline constexpr u32 mdic_ready = 1u << 28, mdic_error = 1u << 30;
 inline constexpr u32 rctl_enable = 2, rctl_upe = 8, rctl_mpe = 0x10, rctl_lpe = 0x20, rctl_bam = 0x8000, rctl_vfe = 0x40000, rctl_secrc = 1u << 26;
 inline constexpr u32 tctl_enable = 2;
 inline constexpr u32 cause_txdw = 1, cause_lsc = 4, cause_rxdw = 0x80, cause_vmmb = 0x100, cause_drsta = 1u << 30, cause_asserted = 1u << 31;
 inline constexpr u32 gpie_multiple = 0x10, gpie_eiame = 1u << 30;
-inline constexpr u32 rah_valid = 1u << 31;
 inline constexpr u32 vmolr_lpe = 1u << 16, vmolr_rsse = 1u << 17, vmolr_aupe = 1u << 24, vmolr_rompe = 1u << 25, vmolr_rope = 1u << 26, vmolr_bam = 1u << 27,
                      vmolr_mpme = 1u << 28, vmolr_upe = 1u << 29, vmolr_strip = 1u << 30, vmolr_vpe = 1u << 23;
 inline constexpr u32 rx_counter_dropped = 0x30; ///< RQDPC, among a receive ring's registers
@@ -133,7 +130,7 @@ inline constexpr RegisterRow registers[] = {
     {0x0404,    1, 0, 0, 0xffffffff, Effect::none, "TCTL_EXT", "transmit control, extended"},
     {0x0410,    1, 0, 0x00601008, 0x3fffffff, Effect::none, "TIPG", "transmit inter-packet gap"},
     {0x0458,    1, 0, 0, 0xffff, Effect::none, "AIT", "adaptive inter-frame spacing"},
-    {vmbmem,  128, 4, 0, 0xffffffff, Effect::mailbox, "VMBMEM", "mailboxes' memory, 16 dwords for each VF"},
+    {vmbmem,  128, 4, 0, 0xffffffff, Effect::mailbox_memory, "VMBMEM", "mailboxes' memory, 16 dwords for each VF"},
     {p2vmailbox, 8, 4, 0, 0, Effect::mailbox, "P2VMAILBOX", "mailbox control, one for each VF"},
     {mbvficr,   1, 0, 0, 0, Effect::mailbox_cause, "MBVFICR", "mailbox causes: requests 7:0, acknowledgements 23:16"},
     {mbvfimr,   1, 0, 0xff, 0xff, Effect::none, "MBVFIMR", "mailbox interrupt mask"},
@@ -169,7 +166,7 @@ inline constexpr RegisterRow registers[] = {
     {wvbr,      1, 0, 0, 0, Effect::counter, "WVBR", "wrong VM behaviour: pools that spoofed; reading clears"},
     {0x3558,    1, 0, 0, 0xff, Effect::none, "MDFB", "malicious driver: queues that are freed"},
     {0x3590,    1, 0, 0, 0xffffffff, Effect::none, "DTXCTL", "DMA transmit control"},
-    {rttdqsel,  1, 0, 0, 0xf, Effect::rate_select, "RTTDQSEL", "the queue that RTTBCNRC is for"},
+    {rttdqsel,  1, 0, 0, 0xf, Effect::none, "RTTDQSEL", "the queue that RTTBCNRC is for"},
     {0x3690,    1, 0, 0, 0xffffffff, Effect::none, "RTTBCNRM", "transmit rate scheduler memory window"},
     {rttbcnrc,  1, 0, 0, 0, Effect::rate, "RTTBCNRC", "transmit rate: enable 31, integral part 23:14, fraction 13:0"},
     {vmvir,     8, 4, 0, 0xc000ffff, Effect::none, "VMVIR", "VLAN insertion for a pool"},
@@ -286,17 +283,17 @@ inline constexpr RegisterRow registers[] = {
 inline constexpr RegisterRow vf_registers[] = {
     {0x0000, 1, 0, 0, 0x04000000, Effect::control, "VTCTRL", "control: reset 26"},
     {0x0008, 1, 0, 0, 0, Effect::status, "VTSTATUS", "status: link up 1"},
-    {0x0800, 16, 4, 0, 0, Effect::mailbox, "VMBMEM", "mailbox memory"},
+    {0x0800, 16, 4, 0, 0, Effect::mailbox_memory, "VMBMEM", "mailbox memory"},
     {0x0c40, 1, 0, 0, 0, Effect::mailbox, "V2PMAILBOX", "mailbox control"},
-    {0x0f10, 1, 0, 0, 0, Effect::none, "VFGPRC", "good packets received"},
-    {0x0f14, 1, 0, 0, 0, Effect::none, "VFGPTC", "good packets sent"},
-    {0x0f18, 1, 0, 0, 0, Effect::none, "VFGORC", "good octets received"},
-    {0x0f34, 1, 0, 0, 0, Effect::none, "VFGOTC", "good octets sent"},
-    {0x0f3c, 1, 0, 0, 0, Effect::none, "VFMPRC", "multicast packets received"},
-    {0x0f40, 1, 0, 0, 0, Effect::none, "VFGPRLBC", "good packets received from loopback"},
-    {0x0f44, 1, 0, 0, 0, Effect::none, "VFGPTLBC", "good packets sent to loopback"},
-    {0x0f48, 1, 0, 0, 0, Effect::none, "VFGORLBC", "good octets received from loopback"},
-    {0x0f50, 1, 0, 0, 0, Effect::none, "VFGOTLBC", "good octets sent to loopback"},
+    {0x0f10, 1, 0, 0, 0, Effect::counter, "VFGPRC", "good packets received"},
+    {0x0f14, 1, 0, 0, 0, Effect::counter, "VFGPTC", "good packets sent"},
+    {0x0f18, 1, 0, 0, 0, Effect::counter, "VFGORC", "good octets received"},
+    {0x0f34, 1, 0, 0, 0, Effect::counter, "VFGOTC", "good octets sent"},
+    {0x0f3c, 1, 0, 0, 0, Effect::counter, "VFMPRC", "multicast packets received"},
+    {0x0f40, 1, 0, 0, 0, Effect::counter, "VFGPRLBC", "good packets received from loopback"},
+    {0x0f44, 1, 0, 0, 0, Effect::counter, "VFGPTLBC", "good packets sent to loopback"},
+    {0x0f48, 1, 0, 0, 0, Effect::counter, "VFGORLBC", "good octets received from loopback"},
+    {0x0f50, 1, 0, 0, 0, Effect::counter, "VFGOTLBC", "good octets sent to loopback"},
     {0x1048, 1, 0, 0, 0, Effect::free_running, "VTFRTIMER", "free-running timer"},
     {0x1520, 1, 0, 0, 0, Effect::vector_cause_set, "VTEICS", "interrupt cause set"},
     {0x1524, 1, 0, 0, 0, Effect::vector_mask_set, "VTEIMS", "interrupt mask set"},

@@ -71,6 +71,9 @@ enum Offset : u32 {
     secrxstat = 0x8d04,
     vfta = 0xa000,
     ra = 0xa200,
+    systiml = 0x8c0c,
+    systimh = 0x8c10,
+    timinca = 0x8c14,
     mpsar = 0xa600,
     rx_rings_high = 0xd000,
     psrtype = 0xea00,
@@ -104,9 +107,7 @@ struct Ctrl {
 } inline constexpr ctrl_bits;
 
 inline constexpr u32 status_link_up = 1u << 7, status_master_enable = 1u << 19;
-inline constexpr u32 ctrl_ext_pfrstd = 1u << 14;
 inline constexpr u32 eec_request = 1u << 6, eec_grant = 1u << 7, eec_present = 1u << 8, eec_auto_read_done = 1u << 9, eec_size = 4u << 11;
-inline constexpr u32 nvm_start = 1, nvm_done = 2;
 inline constexpr u32 links_up = 1u << 30, links_10g = 3u << 28, links_kx_aligned = 0x4fu << 8;
 inline constexpr u32 autoc_restart = 1u << 12, anlp1_state = 0xf << 16;
 inline constexpr u32 fctrl_mpe = 1u << 8, fctrl_upe = 1u << 9, fctrl_bam = 1u << 10;
@@ -115,7 +116,6 @@ inline constexpr u32 hlreg0_crc_strip = 2, hlreg0_jumbo = 4, hlreg0_pad = 1u << 
 inline constexpr u32 rxctrl_enable = 1, dmatxctl_enable = 1;
 inline constexpr u32 cause_mailbox = 1u << 19, cause_link = 1u << 20, cause_other = 1u << 31, causes_of_queues = 0xffff;
 inline constexpr u32 gpie_msix = 1u << 4, gpie_eiame = 1u << 30;
-inline constexpr u32 rah_valid = 1u << 31;
 inline constexpr u32 vmolr_aupe = 1u << 24, vmolr_rompe = 1u << 25, vmolr_rope = 1u << 26, vmolr_bam = 1u << 27, vmolr_mpe = 1u << 28;
 inline constexpr u32 rxdctl_vlan_strip = 1u << 30;
 inline constexpr u32 fdirctrl_done = 1u << 3;
@@ -225,7 +225,7 @@ inline constexpr RegisterRow registers[] = {
     {0x4330,     1, 0, 0, 0xffffffff, Effect::none, "MACD", "MAC diagnostics"},
     {0x14f00,    1, 0, 0, 0xffffffff, Effect::none, "CORECTL", "analogue configuration of the serial core"},
     {0x4900,     1, 0, 0, 0xffffffff, Effect::none, "RTTDCS", "transmit descriptor plane control"},
-    {rttdqsel,   1, 0, 0, 0x7f, Effect::rate_select, "RTTDQSEL", "the queue that RTTBCNRC is for"},
+    {rttdqsel,   1, 0, 0, 0x7f, Effect::none, "RTTDQSEL", "the queue that RTTBCNRC is for"},
     {0x4908,     1, 0, 0, 0xffffffff, Effect::none, "RTTDT1C", "descriptor plane T1 config"},
     {0x4910,     8, 4, 0, 0xffffffff, Effect::none, "RTTDT2C", "descriptor plane T2 config"},
     {0x4950,     8, 4, 0, 0xffffffff, Effect::none, "TXPBTHRESH", "transmit packet buffer threshold"},
@@ -287,9 +287,9 @@ inline constexpr RegisterRow registers[] = {
     {0x8c00,     1, 0, 0, 0xffffffff, Effect::none, "TSYNCTXCTL", "time stamps of sent packets"},
     {0x8c04,     1, 0, 0, 0, Effect::none, "TXSTMPL", "stamp low"},
     {0x8c08,     1, 0, 0, 0, Effect::none, "TXSTMPH", "stamp high"},
-    {0x8c0c,     1, 0, 0, 0xffffffff, Effect::time, "SYSTIML", "system time low"},
-    {0x8c10,     1, 0, 0, 0xffffffff, Effect::time, "SYSTIMH", "system time high"},
-    {0x8c14,     1, 0, 0, 0xffffffff, Effect::time, "TIMINCA", "system time increment"},
+    {systiml,    1, 0, 0, 0xffffffff, Effect::time, "SYSTIML", "system time low"},
+    {systimh,    1, 0, 0, 0xffffffff, Effect::time, "SYSTIMH", "system time high"},
+    {timinca,    1, 0, 0, 0xffffffff, Effect::time, "TIMINCA", "system time increment"},
     {0x8c20,     1, 0, 0, 0xffffffff, Effect::none, "TSAUXC", "auxiliary time control"},
     {0x5188,     1, 0, 0, 0xffffffff, Effect::none, "TSYNCRXCTL", "time stamps of received packets"},
     {0x51e8,     1, 0, 0, 0, Effect::none, "RXSTMPL", "stamp low"},
@@ -370,7 +370,7 @@ inline constexpr RegisterRow registers[] = {
     {0x110b8,    1, 0, 0, 0xffffffff, Effect::none, "CIAD", "configuration access data"},
     {0x11088,    1, 0, 0, 0xffffffff, Effect::none, "CIAA", "configuration access address"},
     {eitr_high, 105, 4, 0, 0x80000ff8, Effect::throttle, "EITR24", "interrupt throttle, 24 to 128"},
-    {pfmbmem, 1024, 4, 0, 0xffffffff, Effect::mailbox, "PFMBMEM", "mailboxes' memory, 16 dwords for each VF"},
+    {pfmbmem, 1024, 4, 0, 0xffffffff, Effect::mailbox_memory, "PFMBMEM", "mailboxes' memory, 16 dwords for each VF"},
 #define RECEIVE_RINGS(base, suffix) \
     {base + 0x00, 64, 0x40, 0, 0xffffff80, Effect::queue, "RDBAL" suffix, "receive ring's base low"}, \
     {base + 0x04, 64, 0x40, 0, 0xffffffff, Effect::queue, "RDBAH" suffix, "receive ring's base high"}, \
@@ -416,17 +416,17 @@ inline constexpr RegisterRow vf_registers[] = {
     {0x0120, 4, 4, 0, 0x83838383, Effect::none, "VTIVAR", "interrupt vector allocation"},
     {0x0140, 1, 0, 0, 0x83, Effect::none, "VTIVAR_MISC", "interrupt vector allocation: the mailbox"},
     {0x0180, 2, 4, 0, 0xffffffff, Effect::none, "VTRSCINT", "coalescing interrupts"},
-    {0x0200, 16, 4, 0, 0, Effect::mailbox, "VFMBMEM", "mailbox memory"},
+    {0x0200, 16, 4, 0, 0, Effect::mailbox_memory, "VFMBMEM", "mailbox memory"},
     {0x02fc, 1, 0, 0, 0, Effect::mailbox, "VFMAILBOX", "mailbox control"},
     {0x0300, 1, 0, 0, 0xffffffff, Effect::none, "VFPSRTYPE", "packet split receive type"},
     {0x0820, 3, 4, 0, 0x80000ff8, Effect::throttle, "VTEITR", "interrupt throttle"},
-    {0x101c, 1, 0, 0, 0, Effect::none, "VFGPRC", "good packets received"},
-    {0x1020, 1, 0, 0, 0, Effect::none, "VFGORC_LSB", "good octets received, low"},
-    {0x1024, 1, 0, 0, 0, Effect::none, "VFGORC_MSB", "good octets received, high"},
-    {0x1034, 1, 0, 0, 0, Effect::none, "VFMPRC", "multicast packets received"},
-    {0x201c, 1, 0, 0, 0, Effect::none, "VFGPTC", "good packets sent"},
-    {0x2020, 1, 0, 0, 0, Effect::none, "VFGOTC_LSB", "good octets sent, low"},
-    {0x2024, 1, 0, 0, 0, Effect::none, "VFGOTC_MSB", "good octets sent, high"},
+    {0x101c, 1, 0, 0, 0, Effect::counter, "VFGPRC", "good packets received"},
+    {0x1020, 1, 0, 0, 0, Effect::counter, "VFGORC_LSB", "good octets received, low"},
+    {0x1024, 1, 0, 0, 0, Effect::counter, "VFGORC_MSB", "good octets received, high"},
+    {0x1034, 1, 0, 0, 0, Effect::counter, "VFMPRC", "multicast packets received"},
+    {0x201c, 1, 0, 0, 0, Effect::counter, "VFGPTC", "good packets sent"},
+    {0x2020, 1, 0, 0, 0, Effect::counter, "VFGOTC_LSB", "good octets sent, low"},
+    {0x2024, 1, 0, 0, 0, Effect::counter, "VFGOTC_MSB", "good octets sent, high"},
     {0x3190, 1, 0, 0, 0, Effect::none, "VFRXMEMWRAP", "receive memory wraps"},
 };
 // clang-format on

@@ -31,19 +31,16 @@ enum class Effect : u8 {
     receive_control,
     queue, ///< a ring's registers
     free_running,
-    mailbox,       ///< a mailbox's control, from either side
+    mailbox,        ///< a mailbox's control, from either side
+    mailbox_memory, ///< and its message
     mailbox_cause, ///< write 1 to clear
     reset_cause,   ///< VFLRE
     pool_enable,   ///< VFRE, VFTE
-    rate_select,
     rate,
     time, ///< SYSTIM
     link,
-    link_control,
     link_mode, ///< AUTOC
     i2c,
-    security,
-    self_clearing, ///< commands that are done at once
     queue_drop,    ///< QDE
     flow_director,
 };

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// The 82599: what its registers say about filters, pools and queues. (82599 datasheet, Receive and Transmit Functionality, Virtualization.)
+#include "vtc/i82599.h"
+
+#include "vtc/spec/common.h"
+#include "vtc/spec/descriptors.h"
+#include "vtc/spec/i82599.h"
+
+#include <algorithm>
+
+namespace vitrine::vtc {
+
+using namespace i82599;
+
+bool I82599::pools_on() const { return reg(vt_ctl) & 1; }
+
+unsigned I82599::queues_a_pool() const {
+    switch (reg(gcr_ext) & 3) {
+    case 1:
+        return 8;
+    case 2:
+        return 4;
+    default:
+        return 2;
+    }
+}
+
+PortRules I82599::port_rules() const {
+    const u32 f = reg(fctrl), vt = reg(vt_ctl), mac = reg(hlreg0);
+    PortRules rules;
+    rules.receives = reg(rxctrl) & rxctrl_enable;
+    rules.transmits = reg(dmatxctl) & dmatxctl_enable && !ctrl_bits.master_disable(reg(ctrl));
+    rules.all_unicast = f & fctrl_upe;
+    rules.all_multicast = f & fctrl_mpe;
+    rules.broadcasts = f & fctrl_bam;
+    rules.vlan_filter = reg(vlnctrl) & vlnctrl_vfe;
+    rules.longest = mac & hlreg0_jumbo ? reg(maxfrs) >> 16 : 1518;
+    rules.pools = pools_on();
+    rules.default_pool = vt >> 7 & 63;
+    rules.default_off = vt >> 29 & 1;
+    rules.replication = vt >> 30 & 1;
+    rules.loopback = reg(dtxgswc) & 1;
+    rules.receive_pools = rules.pools ? static_cast<u64>(reg(vfre + 4)) << 32 | reg(vfre) : 1;
+    rules.transmit_pools = rules.pools ? static_cast<u64>(reg(vfte + 4)) << 32 | reg(vfte) : ~0ull;
+    rules.fcs_kept = !(mac & hlreg0_crc_strip);
+    rules.ip_checksum = rules.l4_checksum = true;
+    return rules;
+}
+
+PoolRules I82599::pool_rules(unsigned pool) const {
+    const u32 v = reg(vmolr + 4 * pool), spoof = reg(vfspoof + 4 * (pool / 8));
+    PoolRules rules;
+    rules.untagged = v & vmolr_aupe;
+    rules.hashed_multicast = v & vmolr_rompe;
+    rules.hashed_unicast = v & vmolr_rope;
+    rules.broadcasts = v & vmolr_bam;
+    rules.all_multicast = v & vmolr_mpe;
+    rules.longest = reg(hlreg0) & hlreg0_jumbo ? reg(maxfrs) >> 16 : 1518;
+    rules.mac_antispoof = spoof >> (pool & 7) & 1;
+    rules.vlan_antispoof = spoof >> (8 + (pool & 7)) & 1;
+    rules.hears_itself = reg(vmtxsw + 4 * (pool / 32)) >> (pool & 31) & 1;
+    rules.port_vlan = reg(vmvir + 4 * pool);
+    return rules;
+}
+
+MirrorRule I82599::mirror_rule(unsigned n) const {
+    const u32 control = reg(mrctl + 4 * n);
+    // Each rule's pools and VLANs are 64 bits: the upper halves are four registers behind the lower ones.
+    return {.on = (control & 0xf) != 0,
+            .pools = (control & 1) != 0,
+            .uplink = (control & 2) != 0,
+            .downlink = (control & 4) != 0,
+            .vlans = (control & 8) != 0,
+            .to = control >> 8 & 63,
+            .from_pools = static_cast<u64>(reg(vmrvm + 4 * (n + 4))) << 32 | reg(vmrvm + 4 * n),
+            .vlan_entries = static_cast<u64>(reg(vmrvlan + 4 * (n + 4))) << 32 | reg(vmrvlan + 4 * n)};
+}
+
+std::optional<u64> I82599::exact(Mac mac) const {
+    std::optional<u64> found;
+    for (unsigned n = 0; n < 128; ++n)
+        if (reg(ra + 8 * n) == mac_low(mac) && reg(ra + 8 * n + 4) == (rah_valid | mac_high(mac)))
+            found = found.value_or(0) | static_cast<u64>(reg(mpsar + 8 * n + 4)) << 32 | reg(mpsar + 8 * n);
+    return found;
+}
+
+bool I82599::hashed(Mac mac) const {
+    return (!is_group(mac) || (reg(mcstctrl) & mcstctrl_mfe)) && in_hash_table(mac, reg(mcstctrl));
+}
+
+u64 I82599::vlan_pools(u16 vlan) const {
+    u64 found = 0;
+    for (unsigned n = 0; n < 64; ++n)
+        if (const u32 v = reg(vlvf + 4 * n); (v & vlvf_valid) && (v & vlvf_vlan) == vlan)
+            found |= static_cast<u64>(reg(vlvfb + 8 * n + 4)) << 32 | reg(vlvfb + 8 * n);
+    return found;
+}
+
+unsigned I82599::pool_of(unsigned queue) const { return pools_on() ? vf_of(queue) : 0; }
+
+unsigned I82599::vf_of(unsigned queue) const { return queue / queues_a_pool(); }
+
+unsigned I82599::queue_of(unsigned pool, unsigned index) const {
+    const unsigned each = queues_a_pool();
+    return pools_on() ? (pool * each + index % each) % queues : index % queues;
+}
+
+SpreadRules I82599::spread(unsigned pool) const {
+    const u32 m = reg(mrqc), mode = m & 15;
+    if (pools_on())
+        return {.on = mode == 10 || mode == 11, .fields = m >> 16, .queues = std::min(queues_a_pool(), 1u << (reg(psrtype + 4 * pool) >> 29))};
+    return {.on = mode == 1 || mode == 4 || mode == 5, .fields = m >> 16, .queues = 16};
+}
+
+unsigned I82599::redirection(unsigned hash) const { return reg(reta + (hash & ~3u)) >> (8 * (hash & 3)) & 15; }
+
+bool I82599::strip_vlan(unsigned queue, unsigned) const { return reg(receive_ring(queue) + ring::control) & rxdctl_vlan_strip; }
+
+void I82599::pool_spoofed(unsigned) { regs().count(ssvpc); }
+
+void I82599::chip_missed() { regs().count(mpc); }
+
+void I82599::chip_counts_receive(unsigned queue, std::size_t bytes) {
+    const u32 at = receive_ring(queue);
+    regs().count(at + 0x30);
+    regs().count_wide(at + 0x34, bytes);
+}
+
+void I82599::chip_counts_transmit(unsigned queue, std::size_t bytes) {
+    const u32 at = transmit_ring(queue);
+    regs().count(at + 0x30);
+    regs().count(at + 0x34, bytes);
+}
+
+/// The factor is the link's rate over the wanted one, with 14 bits of fraction.
+u64 I82599::rate_time(unsigned queue, std::size_t bytes) const {
+    const u32 r = rate(queue);
+    return r >> 31 ? bytes * 8 * (r & 0xff'ffff) / 10 >> 14 : 0;
+}
+
+} // namespace vitrine::vtc
