@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests of the caches, which really cache, and of both kinds of invalidation.
+#include "vtd/caches.h"
+
 #include "vtd/test_fixture.h"
 
 using namespace vitrine;

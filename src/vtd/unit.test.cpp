@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests of the remapping unit: registers, page walks, every fault reason, fault recording, protected memory, state, options.
+#include "vtd/unit.h"
+
 #include "vtd/test_fixture.h"
 
 #include <set>
