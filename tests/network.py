@@ -17,7 +17,7 @@ parser.add_argument("vitrine", type=Path, help="the program under test")
 parser.add_argument("--adapter", choices=("i82576", "i82599"), default="i82576")
 parser.add_argument("--sriov", action="store_true")
 options = parser.parse_args()
-driver = {"i82576": "igb", "i82599": "ixgbe"}[options.adapter]
+driver, functions = {"i82576": ("igb", 7), "i82599": ("ixgbe", 63)}[options.adapter]
 
 PLAIN = """
 ip link set eth0 up
@@ -29,13 +29,13 @@ ping -c 3 -q 10.0.2.2 | grep -o '[0-9]* packets received'
 echo warnings $(dmesg -r | grep -c '^<[0-4]>.*%s')
 """ % driver
 
-SRIOV = """
+SRIOV = f"""
 ip link set eth0 up
 sleep 1
-echo 7 >/sys/class/net/eth0/device/sriov_numvfs
-modprobe igbvf
+echo {functions} >/sys/class/net/eth0/device/sriov_numvfs
+modprobe {driver}vf
 sleep 1
-ls /sys/bus/pci/drivers/igbvf | grep -c 0000:
+ls /sys/bus/pci/drivers/{driver}vf | grep -c 0000:
 ip addr add 10.0.2.15/24 dev eth0
 ip addr add 10.0.2.21/24 dev eth1
 ip link set eth1 up
@@ -56,10 +56,10 @@ def check_equal(first, second, what):
 
 EXPECTED = {
     False: ["carrier 1 " + {"i82576": "1000", "i82599": "10000"}[options.adapter], "lease of 10.0.2.15", "3 packets received", "warnings 0"],
-    True: ["7", "carrier 1", "2 packets received", "2 packets received", "2 packets received"],
+    True: [str(functions), "carrier 1", "2 packets received", "2 packets received", "2 packets received"],
 }[options.sriov]
 
-kernel, initramfs = guest_image("--vmlinux", "--modules", driver, "--carry", "igbvf")
+kernel, initramfs = guest_image("--vmlinux", "--modules", driver, "--carry", f"{driver}vf")
 
 
 def boot(capture):
