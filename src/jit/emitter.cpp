@@ -6,7 +6,6 @@
 #include "x86/decoder.h"
 #include "x86/model.h"
 #include "x86/ops.h"
-#include "x86/tlb.h"
 
 namespace vitrine::jit {
 
@@ -14,7 +13,6 @@ namespace {
 
 constexpr i32 tag_read = offsetof(TlbTags, read), tag_write = offsetof(TlbTags, write), tag_exec = offsetof(TlbTags, exec),
               tag_addend = offsetof(TlbTags, addend);
-static_assert(sizeof(TlbTags) == 32 && TlbTable::entries == 2048); // the shifts and masks below
 
 bool fits(i64 value) { return value == static_cast<i32>(value); }
 
@@ -133,8 +131,8 @@ asmjit::Label Emitter::slow() {
 }
 
 void Emitter::probe(unsigned size, bool write) {
-    a.rorx(host::gpd(t1.id()), host::gpd(address.id()), 7);
-    a.and_(host::gpd(t1.id()), 0xffe0);
+    a.rorx(host::gpd(t1.id()), host::gpd(address.id()), tag_shift);
+    a.and_(host::gpd(t1.id()), tag_mask);
     if (size > 1)
         a.lea(t2, host::ptr(address, static_cast<i32>(size - 1)));
     else
@@ -378,35 +376,14 @@ bool Emitter::emit(const CpuModel& model, const CodeMode& mode) {
     bool ended = false; // by code that has seen to its edges
     Cold group{};
     for (const Source& s : sources_) {
-        slow_.reset();
-        const Source* const recipe = recipe_; // of the flags before this instruction
         if (s.group.count) {
-            begin_group(s);
-            group = {slow_, a.newLabel(), s.index, false, guest_mxcsr_, upper_, vectors_, recipe, s.group.count};
             slow_.reset();
+            begin_group(s);
+            group = {slow_, a.newLabel(), s.index, false, guest_mxcsr_, upper_, vectors_, recipe_, s.group.count};
         }
-        if (s.kills == all_flags || !s.operation)
-            recipe_ = nullptr;
-        if (!s.operation) {
-            by_handler(s);
-            continue;
-        }
-        if (s.info.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE)
-            leave_vectors();
-        s.operation->emit(*this, s);
-        if (s.deferred) {
-            flags_dead();
-            recipe_ = &s;
-        }
-        if (edges_[0].site >= 0 || edges_[1].site >= 0)
-            ended = true;
-        if (s.info.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE)
-            ended = true;
-        if (slow_.isValid()) {
-            const asmjit::Label back = a.newLabel();
-            a.bind(back);
-            cold_.push_back({slow_, back, s.index, host_flags_ != 0, guest_mxcsr_, upper_, vectors_, recipe});
-        }
+        emit_one(s);
+        ended |= s.operation && s.info.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE;
+        ended |= edges_[0].site >= 0 || edges_[1].site >= 0;
         if (group.count && s.index + 1 == group.index + group.count) {
             a.bind(group.back);
             group.wants_flags = host_flags_ != 0;
@@ -423,16 +400,58 @@ bool Emitter::emit(const CpuModel& model, const CodeMode& mode) {
     return true;
 }
 
+void Emitter::emit_one(const Source& s) {
+    slow_.reset();
+    const Source* const recipe = recipe_; // of the flags before this instruction
+    if (s.kills == all_flags || !s.operation)
+        recipe_ = nullptr;
+    if (!s.operation)
+        return by_handler(s);
+    if (s.info.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE)
+        leave_vectors();
+    s.operation->emit(*this, s);
+    if (s.deferred) {
+        flags_dead();
+        recipe_ = &s;
+    }
+    if (slow_.isValid()) {
+        const asmjit::Label back = a.newLabel();
+        a.bind(back);
+        cold_.push_back({slow_, back, s.index, host_flags_ != 0, guest_mxcsr_, upper_, vectors_, recipe});
+    }
+}
+
+/// The instructions of a group whose one probe did not succeed, each with a probe of its own: a page may end between them.
+void Emitter::emit_apart(const Cold& group) {
+    host_flags_ = 0;
+    saved_ = true;
+    recipe_ = nullptr;
+    guest_mxcsr_ = group.guest_mxcsr;
+    upper_ = group.upper;
+    vectors_ = group.vectors;
+    for (unsigned n = 0; n < group.count; ++n) {
+        Source s = sources_[group.index + n];
+        s.grouped = s.inner = s.deferred = false;
+        s.live = all_flags; // any of them may still end up in its handler
+        emit_one(s);
+    }
+    save_flags();
+}
+
 void Emitter::cold_code() {
-    for (const Cold& c : cold_) {
+    for (std::size_t k = 0; k < cold_.size(); ++k) { // which may grow
+        const Cold c = cold_[k];
         a.bind(c.begin);
         if (c.recipe)
             c.recipe->operation->flags_again(*this, *c.recipe);
-        for (unsigned n = 0; n < c.count; ++n)
-            call_handler((c.index + n) | slow_way, c.guest_mxcsr, c.upper && n == 0);
-        for (unsigned n = 0; n < c.vectors.size(); ++n)
-            if (c.vectors[n])
-                load_vector(n, c.vectors[n], false);
+        if (c.count > 1) {
+            emit_apart(c);
+        } else {
+            call_handler(c.index | slow_way, c.guest_mxcsr, c.upper);
+            for (unsigned n = 0; n < c.vectors.size(); ++n)
+                if (c.vectors[n])
+                    load_vector(n, c.vectors[n], false);
+        }
         if (c.wants_flags) {
             a.movzx(host::eax, host::word_ptr(state, at_status));
             a.add(host::al, 0x7f);
@@ -455,8 +474,8 @@ void Emitter::cold_code() {
 // ---- branches out of the page ---------------------------------------------------------------------------------------
 
 void Emitter::check_executable() {
-    a.rorx(host::gpd(t1.id()), host::gpd(address.id()), 7);
-    a.and_(host::gpd(t1.id()), 0xffe0);
+    a.rorx(host::gpd(t1.id()), host::gpd(address.id()), tag_shift);
+    a.and_(host::gpd(t1.id()), tag_mask);
     a.mov(t2, address);
     a.and_(t2, -4096);
     a.cmp(t2, host::qword_ptr(tags, t1, 0, tag_exec));

@@ -96,7 +96,7 @@ public:
         const u8* block;
         const void* code;
     };
-    static constexpr unsigned jump_entries = 1 << 14;
+    static constexpr unsigned jump_entries = 1 << 16;
     static unsigned jump_index(u64 host_address) { return static_cast<unsigned>((host_address ^ (host_address >> 10)) >> 1) & (jump_entries - 1); }
 
     Emitter(asmjit::CodeHolder& code, Block& block, const Environment& environment)
@@ -178,6 +178,9 @@ private:
     void find_live_flags();
     void find_deferrable();
     void by_handler(const Source& s);
+    struct Cold;
+    void emit_one(const Source& s);
+    void emit_apart(const Cold& group);
     void cold_code();
     void exit_code(u64 edge, i64 target);
 
@@ -187,7 +190,7 @@ private:
         bool wants_flags, guest_mxcsr, upper;
         std::array<u8, 16> vectors;
         const Source* recipe; ///< whose flags are not in State::status yet
-        unsigned count = 1;   ///< instructions that their handlers do
+        unsigned count = 1;   ///< instructions of a group; their accesses are tried one by one
     };
 
     void load_vector(unsigned n, unsigned bytes, bool legacy);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Groups: accesses a few bytes apart from one base register (a row of pushes, fields of a structure) share one probe over all their bytes.
 // If that succeeds each of them would have. If it does not, because one of them misses or a page ends between them, nothing of the group
-// has happened yet, and its instructions go to their handlers one after the other.
+// has happened yet, and its instructions follow once more with a probe each.
 #include "jit/emitter.h"
 
 #include "jit/forms.h"

@@ -12,9 +12,11 @@
 #pragma once
 
 #include "x86/state.h"
+#include "x86/tlb.h"
 
 #include <asmjit/x86.h>
 
+#include <bit>
 #include <cstddef>
 
 namespace vitrine::jit {
@@ -35,6 +37,10 @@ inline constexpr i32 at_flags = static_cast<i32>(offsetof(State, flags));
 constexpr i32 at_vector(unsigned n) { return static_cast<i32>(offsetof(State, fpu) + offsetof(FpuState, zmm) + 64 * n); }
 
 inline constexpr i32 at_mxcsr = static_cast<i32>(offsetof(State, fpu) + offsetof(FpuState, mxcsr));
+
+/// Where the tags of an address lie: (address >> tag_shift) & tag_mask from the first ones.
+inline constexpr u32 tag_shift = 12 - std::countr_zero(sizeof(TlbTags)), tag_mask = (TlbTable::entries - 1) * sizeof(TlbTags);
+static_assert(std::has_single_bit(sizeof(TlbTags)) && std::has_single_bit(TlbTable::entries));
 
 /// A host register by number, `size` bytes of it.
 inline host::Gp gp(unsigned n, unsigned size) {

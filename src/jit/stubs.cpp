@@ -89,8 +89,8 @@ void write_page_link(Assembler& a, const TranslatedAccess::Layout& layout, i64 t
     a.mov(address, page);
     a.add(address, static_cast<i32>(target_page));
     a.mov(host::eax, host::gpd(address.id()));
-    a.shr(host::eax, 7);
-    a.and_(host::eax, 0xffe0);
+    a.shr(host::eax, tag_shift);
+    a.and_(host::eax, tag_mask);
     a.cmp(address, host::qword_ptr(tags, t1, 0, offsetof(TlbTags, exec)));
     a.jne(elsewhere);
     a.mov(t2, host::qword_ptr(tags, t1, 0, offsetof(TlbTags, addend)));

@@ -105,6 +105,8 @@ void TlbTable::state(Visitor& v) {
         Translation& t = translations_[i];
         v.field("linear", t.linear);
         v.field("page", t.page);
+        if (t.valid() && index(t.linear) != i)
+            return v.refuse("a TLB entry is not where its address belongs");
         listed_[i] = true;
     }
     v.field("large low", large_low_);

@@ -45,7 +45,7 @@ enum class Privilege : u8 { supervisor, user, supervisor_ac, count }; ///< _ac: 
 /// One direct-mapped table.
 class TlbTable {
 public:
-    static constexpr unsigned entries = 2048;
+    static constexpr unsigned entries = 8192; ///< few enough pages are in use at a time that two of them seldom meet at one index
     static constexpr u64 no_tag = 1;
 
     TlbTable();
