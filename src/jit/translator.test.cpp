@@ -212,6 +212,25 @@ TEST(Translator, NeighbouringAccessesWithAPageBetweenThem) {
         compare(program, slice, slice < 1000 ? 6000 / slice : 40);
 }
 
+TEST(Translator, AFaultBetweenNeighboursSeesTheFlags) {
+    // The second access of a pair comes to where nothing is mapped; the flags of the first instruction are dead otherwise.
+    const Program program = [](x86::Assembler& a) {
+        const asmjit::Label loop = a.newLabel();
+        a.mov(x86::rsi, 16_MiB - 8 * 2000);
+        a.mov(x86::eax, 0x7fff'f000);
+        a.bind(loop);
+        a.add(x86::eax, 3);
+        a.cmp(x86::eax, -1); // CF, which INC keeps
+        a.inc(x86::dword_ptr(x86::rsi));
+        a.mov(x86::rdx, x86::qword_ptr(x86::rsi, 8));
+        a.add(x86::rdx, 1);
+        a.add(x86::rsi, 8);
+        a.jmp(loop);
+    };
+    for (const u64 slice : {7, 60'000})
+        compare(program, slice, 20'000 / slice + 1);
+}
+
 TEST(Translator, ForgetsWhenItsMemoryIsFull) {
     // 600 loops, each of which becomes hot: more code than fits.
     const Program program = [](x86::Assembler& a) {
