@@ -9,6 +9,7 @@
 #include "pane/kernel/memory.h"
 #include "pane/kernel/panic.h"
 #include "pane/kernel/time.h"
+#include "pane/pci/pci.h"
 #include "pane/report.h"
 #include "pane/schedule.h"
 #include "pane/vmx/capabilities.h"
@@ -56,6 +57,7 @@ extern "C" [[noreturn]] void pane_main(u32 magic, u32 information) {
     read_machine_clock();
     say("pane: {} processors, {} MiB free, TSC at {} kHz, {}", machine.processor_count, free_memory() >> 20, tsc_frequency() / 1000,
         machine.pm1_control && machine.has_sleep_type ? "ACPI power off" : "no ACPI power off");
+    pci_start(machine);
     vmx_check();
     prepare(cpu);
 

@@ -6,6 +6,7 @@
 #include "pane/guest/guest.h"
 #include "pane/kernel/apic.h"
 #include "pane/kernel/cpu.h"
+#include "pane/kernel/interrupts.h"
 #include "pane/kernel/lock.h"
 #include "pane/kernel/time.h"
 #include "pane/report.h"
@@ -131,6 +132,7 @@ void run_processor(Cpu& cpu) {
     pane_lock.take();
     for (;;) {
         console_poll();
+        look_at_arrivals();
         if (cpu.running && !may_run(*cpu.running, cpu))
             cpu.running->unload();
         answer_requests();

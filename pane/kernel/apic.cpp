@@ -2,6 +2,7 @@
 // The physical local APIC through MSRs or its page, the timer by TSC deadline or by count, the I/O APIC and the masked 8259s.
 #include "pane/kernel/apic.h"
 
+#include "pane/kernel/panic.h"
 #include "pane/kernel/processor.h"
 #include "pane/kernel/time.h"
 
@@ -82,6 +83,15 @@ void apic_set_timer(u64 deadline) {
 }
 
 void apic_send(u32 destination, u8 vector) { command(destination, delivery(apic::DeliveryMode::fixed) | 1 << 14 | vector); }
+
+bool apic_is_x2apic() { return x2apic; }
+
+InterruptRequest apic_request(u32 destination, u8 vector) {
+    if (destination > 0xff)
+        panic("an interrupt for the processor with APIC id {} needs interrupt remapping", destination);
+    const auto& a = apic::msi_address;
+    return {a.fee.with(a.destination.with(0, destination), 0xfee), vector};
+}
 
 void apic_start_processor(u32 destination, u8 page) {
     command(destination, delivery(apic::DeliveryMode::init) | 1 << 14);

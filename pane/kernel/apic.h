@@ -6,6 +6,12 @@
 
 namespace vitrine::pane {
 
+/// What a device writes, and where, to raise an interrupt.
+struct InterruptRequest {
+    u64 address = 0;
+    u32 data = 0;
+};
+
 /// Vectors that Pane uses; everything below is an exception.
 namespace vector {
 inline constexpr u8 timer = 0x40, kick = 0x41, serial = 0x42, spurious = 0xff;
@@ -20,6 +26,12 @@ void apic_end_of_interrupt();
 void apic_set_timer(u64 deadline);
 
 void apic_send(u32 destination, u8 vector);
+
+/// Whether APIC ids have 32 bits.
+bool apic_is_x2apic();
+
+/// The message by which a device raises `vector` on a processor, where no remapping stands between.
+InterruptRequest apic_request(u32 destination, u8 vector);
 
 /// INIT, then SIPI twice with the page that the processor starts in.
 void apic_start_processor(u32 destination, u8 page);
