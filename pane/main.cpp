@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pane's way from the boot loader to its guests, step by step.
+#include "pane/adapter/adapter.h"
 #include "pane/console/console.h"
 #include "pane/guest/guest.h"
 #include "pane/kernel/acpi.h"
@@ -61,6 +62,7 @@ extern "C" [[noreturn]] void pane_main(u32 magic, u32 information) {
     vmx_check();
     prepare(cpu);
 
+    adapter_start(config);
     for (unsigned n = 0; n < config.guest_count; ++n) {
         guests[n] = make<Guest>();
         guest_count = n + 1;

@@ -2,6 +2,7 @@
 // Prints what was counted, and ends the machine: switched off exactly when all guests ended as their configuration says.
 #include "pane/report.h"
 
+#include "pane/adapter/adapter.h"
 #include "pane/console/console.h"
 #include "pane/guest/guest.h"
 #include "pane/kernel/acpi.h"
@@ -95,6 +96,7 @@ void devices(const Guest& g) {
         if (d.kind() && (d.sent || d.received || d.dropped))
             say("[{}] virtio {-8} from the guest {} ({} bytes), to it {} ({} bytes), interrupts {}, dropped {}", g.config.name,
                 d.kind()->name, d.sent, d.bytes_out, d.received, d.bytes_in, d.interrupts, d.dropped);
+    adapter_report(g);
     figure(g, "characters sent by ttyS0", g.uart.sent);
     figure(g, "accesses to device memory", g.statistics.device_accesses);
     figure(g, "EPT violations where nothing is", g.statistics.ept_violations);
@@ -158,6 +160,7 @@ void report_all() {
         say("processor {}: idle {} ms; interrupts taken: timer {}, from other processors {}, serial port {}", n, milliseconds(c.idle),
             c.interrupts[vector::timer], c.interrupts[vector::kick], c.interrupts[vector::serial]);
     }
+    adapter_report();
     const PhysicalPicState p = physical_pic();
     say("the machine's own 8259s: masks {x} {x}, as Pane left them", p.master_mask, p.slave_mask);
 }

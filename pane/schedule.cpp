@@ -2,6 +2,7 @@
 // The loop of each processor: pick, enter, handle the exit. The guest that has had least goes first; a slice is 5 ms.
 #include "pane/schedule.h"
 
+#include "pane/adapter/adapter.h"
 #include "pane/console/console.h"
 #include "pane/guest/guest.h"
 #include "pane/kernel/apic.h"
@@ -138,6 +139,8 @@ void run_processor(Cpu& cpu) {
         answer_requests();
         const u64 now = rdtsc();
         u64 event = advance_guests(now);
+        if (const u64 adapter = adapter_advance(now); adapter < event)
+            event = adapter;
         if (all_has_ended)
             finish();
         if (const u64 live = report_live(now); live < event)

@@ -76,7 +76,9 @@ void Guest::power_on() {
     pci = PciConfiguration{};
     rtc = Rtc{};
     rtc.start();
-    const VirtioKind* kinds[virtio_slots] = {&virtio_console, disk ? &virtio_block : nullptr, config.network ? &virtio_network : nullptr};
+    const VirtioKind* kinds[virtio_slots] = {&virtio_console, disk ? &virtio_block : nullptr};
+    for (unsigned n = 0; n < config.network_count; ++n)
+        kinds[first_network + n] = config.networks[n].vmdq ? &virtio_vmdq : &virtio_network;
     for (unsigned n = 0; n < virtio_slots; ++n)
         if (kinds[n])
             virtio[n].start(*this, *kinds[n], virtio_base + n * VirtioDevice::window, virtio_first_pin + n);

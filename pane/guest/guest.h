@@ -20,7 +20,7 @@ struct BootInformation;
 
 struct Guest {
     enum class Request : u8 { none, reset, stop };
-    static constexpr unsigned virtio_slots = 3;
+    static constexpr unsigned first_network = 2, virtio_slots = first_network + GuestConfig::most_networks;
 
     GuestConfig config;
     unsigned number = 0;
@@ -37,7 +37,7 @@ struct Guest {
     IoApic io_apic;
     PowerManagement power;
     PciConfiguration pci;
-    VirtioDevice virtio[virtio_slots]; ///< console, disk, network
+    VirtioDevice virtio[virtio_slots]; ///< console, disk, networks
     u64 disk = 0, disk_size = 0;       ///< a copy of the boot module, which the guest may write to
 
     Statistics statistics;
