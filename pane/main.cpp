@@ -15,6 +15,8 @@
 #include "pane/schedule.h"
 #include "pane/vmx/capabilities.h"
 #include "pane/vmx/msrs.h"
+#include "pane/vtd/posted.h"
+#include "pane/vtd/vtd.h"
 
 namespace vitrine::pane {
 
@@ -61,6 +63,8 @@ extern "C" [[noreturn]] void pane_main(u32 magic, u32 information) {
     pci_start(machine);
     vmx_check();
     prepare(cpu);
+    vtd_start(machine, config);
+    posted_start();
 
     adapter_start(config);
     for (unsigned n = 0; n < config.guest_count; ++n) {

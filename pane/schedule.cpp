@@ -14,6 +14,9 @@
 #include "pane/vmx/capabilities.h"
 #include "pane/vmx/exits.h"
 
+#include "vtx/spec/controls.h"
+#include "vtx/spec/exits.h"
+
 namespace vitrine::pane {
 
 namespace {
@@ -99,6 +102,13 @@ void sleep(Cpu& cpu, u64 deadline) {
     cpu.idle += rdtsc() - start;
 }
 
+/// With posted interrupts the processor acknowledges the interrupt that it exits for: nobody else will call its handler.
+void take_acknowledged() {
+    const u64 information = vmread(F::exit_interruption_information);
+    if ((vmread(F::exit_reason) & 0xffff) == static_cast<u64>(vtx::ExitReason::external_interrupt) && vtx::interruption.valid(information))
+        interrupt_taken(static_cast<u8>(vtx::interruption.vector(information)));
+}
+
 /// Into the guest with a bound on how long it stays there, and back.
 void run(Cpu& cpu, Vcpu& v, u64 now, u64 deadline) {
     v.prepare_entry();
@@ -109,11 +119,15 @@ void run(Cpu& cpu, Vcpu& v, u64 now, u64 deadline) {
         apic_set_timer(deadline);
     }
     ++v.guest->statistics.entries;
+    const bool acknowledges = v.uses_posting();
     cpu.in_guest = true;
     pane_lock.release();
     const bool entered = vmx_enter(&v.registers, v.launched, vtx::row(F::host_rsp).encoding.value);
-    if (entered)
+    if (entered) {
+        if (acknowledges)
+            take_acknowledged();
         take_pending_interrupts();
+    }
     pane_lock.take();
     cpu.in_guest = false;
     if (!entered)

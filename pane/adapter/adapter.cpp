@@ -9,6 +9,7 @@
 #include "pane/kernel/interrupts.h"
 #include "pane/kernel/memory.h"
 #include "pane/pci/msix.h"
+#include "pane/vtd/domain.h"
 #include "vtc/spec/common.h"
 
 namespace vitrine::pane {
@@ -150,6 +151,8 @@ void adapter_start(const Config& config) {
     p.vector = take_vector(look_at_port, &p);
     route(p, 0, p.vector);
     const u64 memory = count ? allocate(count * Pool::memory_size, large_page) : 0;
+    if (count)
+        give_own_memory(f, memory, count * Pool::memory_size);
     command_bits(f, pci::command.bus_master.mask(), 0);
     for (unsigned g = 0; g < config.guest_count; ++g)
         for (unsigned n = 0; n < config.guests[g].network_count; ++n) {

@@ -153,6 +153,23 @@ void read_adapter(Reader& r, AdapterConfig& a) {
     r.end_line();
 }
 
+void read_device(Reader& r, GuestConfig& g) {
+    const Word w = r.need("a function such as 01:00.0, or vf");
+    u16 id;
+    if (w.text != "vf" && !parse_function_name(w.text, id))
+        r.wrong(w, "a device is vf, or bus:device.function such as 01:00.0, and not '{}'", w.text);
+    if (g.device_count == GuestConfig::most_devices)
+        r.wrong(w, "a guest may have {} devices", GuestConfig::most_devices);
+    g.devices[g.device_count++] = w.text;
+}
+
+bool read_switch(Reader& r, const char* yes, const char* no) {
+    const Word w = r.need(yes);
+    if (w.text != yes && w.text != no)
+        r.wrong(w, "here must stand {} or {}, and not '{}'", yes, no, w.text);
+    return w.text == yes;
+}
+
 struct Setting {
     std::string_view name;
     void (*read)(Reader& r, GuestConfig& g);
@@ -168,6 +185,7 @@ constexpr Setting guest_settings[] = {
     {"cmdline", [](Reader& r, GuestConfig& g) { g.cmdline = r.need("a text").text; }},
     {"disk", [](Reader& r, GuestConfig& g) { g.disk = r.need("the name of a boot module").text; }},
     {"network", read_network},
+    {"device", read_device},
     {"trace", [](Reader&, GuestConfig& g) { g.trace = true; }},
     {"ends", read_ending},
 };
@@ -197,7 +215,7 @@ void read_guest(Reader& r, Config& config) {
             if (s.name == w.text)
                 found = &s;
         if (!found)
-            r.wrong(w, "a guest has no '{}'; it has memory, cpus, kernel, initrd, cmdline, disk, network, trace and ends", w.text);
+            r.wrong(w, "a guest has no '{}'; it has memory, cpus, kernel, initrd, cmdline, disk, network, device, trace and ends", w.text);
         found->read(r, g);
         r.end_line();
     }
@@ -226,12 +244,21 @@ void read_config(std::string_view file, std::string_view text, Config& config) {
         } else if (w.text == "live") {
             config.live = r.number(0, 3600, "the seconds between two lines of live figures");
             r.end_line();
+        } else if (w.text == "vtd") {
+            config.vtd = read_switch(r, "on", "off");
+            r.end_line();
+        } else if (w.text == "posted") {
+            config.posted = read_switch(r, "on", "off");
+            r.end_line();
+        } else if (w.text == "faults") {
+            config.stop_at_faults = read_switch(r, "stop", "tell");
+            r.end_line();
         } else if (w.text == "failure-port") {
             config.failure_port = static_cast<u16>(r.number(1, 0xffff, "the port"));
             config.failure_value = static_cast<u8>(r.number(0, 0xff, "the value"));
             r.end_line();
         } else {
-            r.wrong(w, "'{}' is unknown here; there are guest, adapter, console, live and failure-port", w.text);
+            r.wrong(w, "'{}' is unknown here; there are guest, adapter, console, live, vtd, posted, faults and failure-port", w.text);
         }
     }
     if (config.guest_count == 0)

@@ -28,12 +28,15 @@ struct AdapterConfig {
 
 struct GuestConfig {
     static constexpr unsigned most_networks = 4;
+    static constexpr unsigned most_devices = 4;
 
     std::string_view name, kernel, initrd, cmdline, disk;
     u64 memory = 256 << 20;
     unsigned cpus = 1;
     NetworkConfig networks[most_networks];
     unsigned network_count = 0;
+    std::string_view devices[most_devices]; ///< "01:00.0", or "vf" for the next virtual function
+    unsigned device_count = 0;
     bool trace = false; ///< tell each port access of the 8259s and what follows
     Ending ends = Ending::power_off;
 };
@@ -45,6 +48,8 @@ struct Config {
     unsigned guest_count = 0;
     AdapterConfig adapter;
     std::string_view console = "all";
+    bool vtd = true, posted = true; ///< use what there is
+    bool stop_at_faults = false;    ///< a fault of its device ends a guest; else it is told and counted
     u64 live = 0; ///< seconds between two lines of live figures; 0: none
     u16 failure_port = 0;
     u8 failure_value = 1;

@@ -15,6 +15,8 @@ struct InterruptRequest {
 /// Vectors that Pane uses; everything below is an exception.
 namespace vector {
 inline constexpr u8 timer = 0x40, kick = 0x41, serial = 0x42, spurious = 0xff;
+/// Posted interrupts: for a virtual processor that runs, which takes them itself, and for one that waits, which must be woken.
+inline constexpr u8 posted = 0x43, posted_wake = 0x44;
 }
 
 /// On each processor.
@@ -41,6 +43,9 @@ void apic_measure_timer(u64 tsc_hz);
 
 /// Masks the physical 8259s for good, and routes the serial port's interrupt to the first processor.
 void route_interrupts(u32 io_apic, u32 serial_pin, u32 destination);
+
+/// Writes a redirection entry of the physical I/O APIC.
+void io_apic_route(u32 io_apic, u32 pin, u64 entry);
 
 struct PhysicalPicState {
     u8 master_mask, slave_mask, master_request, slave_request;

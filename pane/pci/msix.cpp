@@ -3,6 +3,7 @@
 #include "pane/pci/msix.h"
 
 #include "pane/kernel/cpu.h"
+#include "pane/vtd/interrupts.h"
 
 namespace vitrine::pane {
 
@@ -50,7 +51,7 @@ bool msix_route(const Function& f, unsigned entry, u8 vector, const Cpu& cpu) {
         return false;
     // The table is reached with memory decoding on; entries that nobody has written are masked since reset.
     command_bits(f, pci::command.memory_space.mask() | pci::command.interrupt_disable.mask(), 0);
-    msix_write(f, entry, apic_request(cpu.apic_id, vector), false);
+    msix_write(f, entry, own_request(f.id, cpu.apic_id, vector), false);
     msix_enable(f, true);
     return true;
 }
