@@ -1,0 +1,171 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+# Pane's driver of the 82576 and 82599: stock Debian guests on queue pairs (VMDq) and virtual functions of one adapter, whose files
+# arrive whole and whose counters agree with Pane's and with what the adapter has done.
+
+import argparse
+import hashlib
+import re
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from machines import check, encode, script_image, tiny_guest
+from panes import last_report, of_guest, run_pane, write_config
+
+parser = argparse.ArgumentParser(description="Boots Pane with a network adapter.")
+parser.add_argument("vitrine", type=Path, help="the program under test")
+parser.add_argument("pane", type=Path, help="pane.elf")
+parser.add_argument("--only", required=True, choices=["vmdq", "vf", "both", "vlan", "mailbox", "config"])
+parser.add_argument("--adapter", choices=("i82576", "i82599"), default="i82599")
+parser.add_argument("--keep", metavar="DIR", type=Path, help="leave images and configurations there")
+parser.add_argument("--stale", action="store_true", help="with --stale max; it must find nothing")
+options = parser.parse_args()
+scratch = tempfile.TemporaryDirectory()
+folder = options.keep or Path(scratch.name)
+folder.mkdir(exist_ok=True)
+
+FUNCTION_DRIVER = {"i82576": "igbvf", "i82599": "ixgbevf"}[options.adapter]
+SIZE = 1 << 20
+KINDS = {"switch": 1, "vmdq": 2, "vf": 3}  # and the third byte of their addresses
+
+# Each guest asks the other for a file on each network that both have, and waits until the other has got what it wants.
+SCRIPT = f"""
+own=$1 other=$2
+mkdir /www
+seq 1 400000 | head -c {SIZE} >/www/file
+for dev in /sys/class/net/eth*; do
+    name=${{dev##*/}} driver=$(readlink $dev/device/driver)
+    case "${{driver##*/}} $(cat $dev/address)" in
+        "virtio_net 52:54"*) net=1;;
+        virtio_net*) net=2;;
+        *) net=3;;
+    esac
+    ifconfig $name 10.0.$net.$own up
+    echo network $net is $name $(cat $dev/address)
+    nets="$nets $net:$name"
+done
+httpd -h /www
+for pair in $nets; do
+    net=${{pair%:*}}
+    until ping -c 1 -W 1 10.0.$net.$other >/dev/null; do :; done
+    echo network $net ping $(ping -c 3 10.0.$net.$other | grep -o '[0-9]* packets received')
+    echo network $net file $(wget -q -O - http://10.0.$net.$other/file | sha256sum)
+done
+touch /www/done
+until wget -q -O /dev/null http://10.0.$net.$other/done; do sleep 0.2; done
+sleep 2
+for pair in $nets; do
+    cd /sys/class/net/${{pair#*:}}/statistics
+    echo network ${{pair%:*}} counts $(cat tx_packets) $(cat tx_bytes) $(cat rx_packets) $(cat rx_bytes)
+    ifconfig ${{pair#*:}} down
+done
+"""
+DIGEST = hashlib.sha256("".join(f"{n}\n" for n in range(1, 400001)).encode()[:SIZE]).hexdigest()
+
+
+def guests(lines, top, *more, numbers=((1, 2), (2, 1)), script=SCRIPT, iommu=True):
+    """Two stock Debian guests with these lines of configuration, and what they said by network."""
+    kernel, initramfs = map(Path, script_image(script, folder, "--vmlinux", "--modules", f"virtio_mmio,virtio_net,{FUNCTION_DRIVER}"))
+    rows = [(name, "memory 192M", f"kernel {kernel.name}", f"initrd {initramfs.name}", *own,
+             f'cmdline "console=ttyS0 quiet panic=-1 vitrine.run={encode(f"sh /script {number} {other}")}"')
+            for name, own, (number, other) in zip(("alpha", "beta", "gamma"), lines, numbers)]  # fmt: skip
+    trace = folder / "trace"
+    finished = run_pane(options.vitrine, options.pane, [write_config(folder / "network.txt", top, *rows), kernel, initramfs],
+                        "--net", "lan,kind=switch", "--device", f"{options.adapter},net=lan", "--trace", "vtc", "--trace-file", trace,
+                        *(["--iommu", "on"] if iommu else []), *more, stale=options.stale)  # fmt: skip
+    said = {}
+    for name, *_ in rows:
+        check("VITRINE-RUN-END status 0" in of_guest(finished, name), f"the command of {name} failed", finished)
+        said[name] = {}
+        for net, what, value in re.findall(rf"^\[{name}\] network (\d) (\w+) (.*)$", finished.stdout, re.M):
+            said[name].setdefault(int(net), {})[what] = value
+    return finished, said
+
+
+def of_adapter(trace):
+    """Frames by pool that the adapter has delivered and sent, as it tells itself."""
+    got, sent = Counter(), Counter()
+    for event, pool in re.findall(r" vtc (received|looped|sent) .*?, pool (\d+)", trace.read_text()):
+        (sent if event == "sent" else got)[int(pool)] += 1
+    return got, sent
+
+
+def check_files(finished, said, kinds):
+    for guest, networks in said.items():
+        for kind in kinds:
+            n = networks.get(KINDS[kind], {})
+            check(n.get("ping") == "3 packets received", f"{guest} has not been answered by {kind}: {n}", finished)
+            check(n.get("file", "").split()[:1] == [DIGEST], f"the file that {guest} has got by {kind} is wrong: {n}", finished)
+
+
+def check_pool(finished, guest, counts):
+    report = last_report(finished)
+    numbers = re.search(rf"^\[{guest}\] VMDq pool (\d+), \S+: from the guest (\d+) \((\d+) bytes\), to it (\d+) \((\d+) bytes\), interrupts (\d+), "
+                        r"ring full (\d+), damaged (\d+)$", report, re.M)  # fmt: skip
+    check(numbers, f"no pool of {guest} is in the report", finished)
+    pool, sent, sent_bytes, got, got_bytes, interrupts, _, damaged = map(int, numbers.groups())
+    virtio = re.search(rf"^\[{guest}\] virtio vmdq +from the guest (\d+) \((\d+) bytes\), to it (\d+) \((\d+) bytes\), interrupts \d+, dropped (\d+)$", report, re.M)
+    *passed, dropped = map(int, virtio.groups())
+    check(passed == counts, f"{guest} counts {counts} packets and bytes sent and received, Pane {passed}", finished)
+    check([sent, sent_bytes] == counts[:2] and got == counts[2] + dropped and damaged == 0, f"pool {pool} of {guest}: {numbers[0]}; the guest: {counts}", finished)
+    delivered, sent_by_adapter = of_adapter(folder / "trace")
+    check((sent, got) == (sent_by_adapter[pool], delivered[pool]), f"pool {pool}: the adapter has sent {sent_by_adapter[pool]} frames and delivered "
+          f"{delivered[pool]}, Pane counts {sent} and {got}", finished)  # fmt: skip
+    check(0 < interrupts <= got, f"pool {pool}: {interrupts} interrupts for {got} frames", finished)
+    return f"pool {pool}: {sent} frames out, {got} in, {interrupts} interrupts"
+
+
+def check_function(finished, guest, counts):
+    report = last_report(finished)
+    row = re.search(rf"^\[{guest}\] VF (\d+) VFGPRC (\d+), VFGORC (\d+), VFGPTC (\d+), VFGOTC (\d+), VFMPRC (\d+)$", report, re.M)
+    mail = re.search(rf"^\[{guest}\] VF (\d+) at \S+ \S+: mailbox messages (\d+), refused (\d+), resets (\d+), silenced (\d+), spoofed (\d+)$", report, re.M)
+    check(row and mail and row[1] == mail[1], f"no virtual function of {guest} is in the report", finished)
+    number, got, got_bytes, sent, sent_bytes, _ = map(int, row.groups())
+    check((sent, got, got_bytes) == (counts[0], counts[2], counts[3]), f"{guest} counts {counts}, its virtual function {row[0]}", finished)
+    check(counts[1] <= sent_bytes <= counts[1] + 18 * sent, f"{guest} counts {counts}, its virtual function {row[0]}", finished)  # short frames are padded
+    delivered, sent_by_adapter = of_adapter(folder / "trace")
+    check((sent, got) == (sent_by_adapter[number], delivered[number]), f"virtual function {number}: the adapter tells of {sent_by_adapter[number]} and "
+          f"{delivered[number]} frames", finished)  # fmt: skip
+    messages, refused, resets, silenced, spoofed = map(int, mail.groups()[1:])
+    check(messages > refused and resets >= 1 and silenced == 0 and spoofed == 0, f"the mailbox of {guest}: {mail[0]}", finished)
+    return f"VF {number}: {sent} frames out, {got} in, {messages} messages"
+
+
+def counts_of(said, guest, kind):
+    return list(map(int, said[guest][KINDS[kind]]["counts"].split()))
+
+
+def check_quiet(finished):
+    check(re.search(r"^adapter \S+ link up, .* frames refused as spoofed 0, missed 0$", last_report(finished), re.M), "the adapter has lost something", finished)
+
+
+def vmdq():
+    finished, said = guests([["network vmdq"]] * 2, ["adapter any"], iommu=False)
+    check_files(finished, said, ["vmdq"])
+    check_quiet(finished)
+    for guest in said:
+        print(f"{options.adapter}, {guest}: " + check_pool(finished, guest, counts_of(said, guest, "vmdq")))
+
+
+def vf():
+    finished, said = guests([["device vf"]] * 2, ["adapter 01:00.0 virtual-functions 2"])
+    check_files(finished, said, ["vf"])
+    check_quiet(finished)
+    for guest in said:
+        print(f"{options.adapter}, {guest}: " + check_function(finished, guest, counts_of(said, guest, "vf")))
+
+
+def both():
+    """A software switch, a queue pair and a virtual function in each guest, at the same time."""
+    finished, said = guests([["network", "network vmdq", "device vf"]] * 2, ["adapter any virtual-functions 2"])
+    check_files(finished, said, KINDS)
+    check_quiet(finished)
+    for guest in said:
+        print(f"{options.adapter}, {guest}: " + check_pool(finished, guest, counts_of(said, guest, "vmdq")))
+        print(f"{options.adapter}, {guest}: " + check_function(finished, guest, counts_of(said, guest, "vf")))
+        told = re.search(rf"^\[{guest}\] virtio network +from the guest (\d+) \((\d+) bytes\), to it (\d+) \((\d+) bytes\)", last_report(finished), re.M)
+        check(list(map(int, told.groups())) == counts_of(said, guest, "switch"), f"the switch: {told[0]}, {guest} {said[guest]}", finished)
+
+
+{part.__name__: part for part in (vmdq, vf, both)}[options.only]()
