@@ -41,7 +41,7 @@ for dev in /sys/class/net/eth*; do
         virtio_net*) net=2;;
         *) net=3;;
     esac
-    ifconfig $name 10.0.$net.$own up
+    ifconfig $name 10.0.$net.$own netmask 255.255.255.0 up
     echo network $net is $name $(cat $dev/address)
     nets="$nets $net:$name"
 done
@@ -133,7 +133,10 @@ def check_function(finished, guest, counts):
 
 
 def counts_of(said, guest, kind):
-    return list(map(int, said[guest][KINDS[kind]]["counts"].split()))
+    """Packets and bytes sent, packets and bytes received; a file has gone each way."""
+    counts = list(map(int, said[guest][KINDS[kind]]["counts"].split()))
+    check(counts[1] > SIZE and counts[3] > SIZE, f"the file of {guest} has not gone by {kind}: {counts}")
+    return counts
 
 
 def check_quiet(finished):
@@ -168,4 +171,32 @@ def both():
         check(list(map(int, told.groups())) == counts_of(said, guest, "switch"), f"the switch: {told[0]}, {guest} {said[guest]}", finished)
 
 
-{part.__name__: part for part in (vmdq, vf, both)}[options.only]()
+ATTEMPTS = {"a question before the beginning is refused": 1, "the beginning is granted": 1, "its own address is granted": 1,
+            "its neighbour's address is refused": 1, "too many multicast addresses are granted": 1, "a network that is another guest's is refused": 1,
+            "a network that is nobody's is granted": 1, "long frames are refused": 1, "unknown questions answered": 240, "unknown questions granted": 0,
+            "an answer comes although the mailbox is held": 1, "questions without an end": 1, "acknowledgements without an end": 1,
+            "resets without an end": 1, "it is heard again": 1}  # fmt: skip
+
+
+def mailbox():
+    """A virtual function whose guest asks without an end costs Pane a bounded work, which is on that guest's account."""
+    hostile, witness = tiny_guest("pane_mailbox.c", folder), tiny_guest("pane_escape.c", folder)
+    top = ["adapter any virtual-functions 2"]
+    rows = [("hostile", "memory 4M", f"kernel {hostile.name}", "device vf"),
+            ("witness", "memory 4M", f"kernel {witness.name}", "cmdline witness", "network vmdq vlan 5")]  # fmt: skip
+    finished = run_pane(options.vitrine, options.pane, [write_config(folder / "mailbox.txt", top, *rows), hostile, witness], "--iommu", "on",
+                        "--net", "lan,kind=switch", "--device", f"{options.adapter},net=lan", cpus=1, memory="256M", stale=options.stale)  # fmt: skip
+    for what, value in ATTEMPTS.items():
+        check(f"{what}: {value}" in of_guest(finished, "hostile"), f"the hostile guest does not say '{what}: {value}'", finished)
+    check("words of the witness that have changed: 0" in of_guest(finished, "witness"), "the witness", finished)
+    report = last_report(finished)
+    mail = re.search(r"^\[hostile\] VF 0 at \S+ \S+: mailbox messages (\d+), refused (\d+), resets (\d+), silenced (\d+), spoofed 0$", report, re.M)
+    messages, refused, resets, silenced = map(int, mail.groups())
+    milliseconds = int(re.search(r"^hostile .* ran \d+ ms of (\d+) ms", report, re.M)[1])
+    check(silenced >= 5 and messages <= 64 * (milliseconds + 1) and refused > 240, f"{mail[0]} in {milliseconds} ms", finished)
+    interrupts, deafened = map(int, re.search(r"interrupts for mailboxes and link (\d+), deafened (\d+),", report).groups())
+    check(deafened >= 5 and interrupts <= 257 * (milliseconds + 1), f"{interrupts} interrupts in {milliseconds} ms, deafened {deafened} times", finished)
+    print(f"{options.adapter}: {messages} messages, {refused} refused, {silenced} times silenced, {interrupts} interrupts, {deafened} times deafened")
+
+
+{part.__name__: part for part in (vmdq, vf, both, mailbox)}[options.only]()

@@ -65,8 +65,19 @@ unsigned wanted_pools(const Config& config) {
 void look_at_port(void* context, u32 arrivals) {
     Port& p = *static_cast<Port*>(context);
     p.interrupts += arrivals;
+    const u64 now = rdtsc();
+    if (now >= p.window_end) {
+        p.window_end = now + microseconds(VirtualFunction::window);
+        p.in_window = 0;
+    }
+    if (++p.in_window > Port::most_interrupts && !p.deaf) {
+        p.deaf = true;
+        ++p.deafened;
+        p.chip->hear_functions(p, false);
+    }
     const PortEvents e = p.chip->events(p);
-    mailbox_events(p, rdtsc()); // whatever the cause says: a reading of it may have lost one that came meanwhile
+    if (!p.deaf)
+        mailbox_events(p, now); // whatever the cause says: a reading of it may have lost one that came meanwhile
     if (const bool link = p.chip->link(p); link != p.link) {
         p.link = link;
         ++p.link_changes;
@@ -176,6 +187,13 @@ void adapter_start(const Config& config) {
 u64 adapter_advance(u64 now) {
     Port& p = adapter_port;
     u64 next = mailbox_next(p, now);
+    if (p.deaf && now >= p.window_end) {
+        p.deaf = false;
+        p.chip->hear_functions(p, true);
+        mailbox_events(p, now);
+    } else if (p.deaf && p.window_end < next) {
+        next = p.window_end;
+    }
     for (unsigned n = 0; n < p.pool_count; ++n)
         if (p.pools[n].more) {
             work(p.pools[n]);

@@ -60,6 +60,8 @@ struct Chip {
     bool (*link)(Port& port);
     /// The physical layer, so that the link can come.
     void (*start_link)(Port& port);
+    /// Whether mailboxes and resets of virtual functions interrupt.
+    void (*hear_functions)(Port& port, bool on);
     /// What has happened since the last call.
     PortEvents (*events)(Port& port);
     /// Which vectors a queue's frames raise; `transmit_vector` under zero: none.

@@ -110,6 +110,10 @@ void open_vectors(Port& p, unsigned count) {
     p.write(ims, cause_lsc | cause_vmmb);
 }
 
+void hear_functions(Port& p, bool on) {
+    p.write(on ? ims : imc, cause_vmmb);
+}
+
 u32 interval(unsigned us) {
     return us << 2;
 }
@@ -183,6 +187,7 @@ constinit const Chip chip_82576{
     .start = start,
     .link = link,
     .start_link = start_link,
+    .hear_functions = hear_functions,
     .events = events,
     .route = route,
     .open_vectors = open_vectors,

@@ -126,6 +126,10 @@ void open_vectors(Port& p, unsigned count) {
     p.write(eims, cause_link | cause_mailbox | (static_cast<u32>(low_mask(count)) & causes_of_queues));
 }
 
+void hear_functions(Port& p, bool on) {
+    p.write(on ? eims : eimc, cause_mailbox);
+}
+
 u32 interval(unsigned us) {
     return us / 2 << 3;
 }
@@ -203,6 +207,7 @@ constinit const Chip chip_82599{
     .start = start,
     .link = link,
     .start_link = start_link,
+    .hear_functions = hear_functions,
     .events = events,
     .route = route,
     .open_vectors = open_vectors,

@@ -63,6 +63,7 @@ bool set_vlan(Port& p, unsigned v, Message& m) {
     for (unsigned n = 0; n < p.pool_count; ++n)
         if (p.pools[n].vlan == vlan)
             return false;
+    p.virtual_functions[v].has_vlans = true;
     return filter_vlan(p, v, vlan, more(m) & 1);
 }
 
@@ -184,9 +185,14 @@ void was_reset(Port& p, unsigned v) {
     ++f.resets;
     f.clear_to_send = false;
     f.interface = 0;
-    f.hash_count = 0;
-    filter_multicast(p);
-    filter_forget_vlans(p, v);
+    if (f.hash_count) {
+        f.hash_count = 0;
+        filter_multicast(p);
+    }
+    if (f.has_vlans) {
+        f.has_vlans = false;
+        filter_forget_vlans(p, v);
+    }
 }
 
 void silence(Port& p, unsigned v, bool on) {
@@ -218,7 +224,10 @@ void mailbox_events(Port& p, u64 now) {
         was_reset(p, static_cast<unsigned>(__builtin_ctzll(resets)));
     for (unsigned first = 0; first < p.virtual_function_count; first += 16) {
         const u32 at = p.chip->mailbox_cause + 4 * (first / 16), causes = p.read(at);
-        p.write(at, causes & 0xffff'0000); // acknowledgements
+        p.write(at, causes & 0xffff'0000);
+        for (u32 left = causes >> 16; left; left &= left - 1)
+            if (const unsigned v = first + static_cast<unsigned>(__builtin_ctz(left)); v < p.virtual_function_count)
+                ++p.virtual_functions[v].acknowledgements;
         for (u32 left = causes & 0xffff; left; left &= left - 1) {
             const unsigned n = static_cast<unsigned>(__builtin_ctz(left)), v = first + n;
             if (v >= p.virtual_function_count || p.virtual_functions[v].silenced)

@@ -29,6 +29,15 @@ struct Port {
 
     u8 vector = 0; ///< of Pane, for mailboxes and the link
     u64 interrupts = 0;
+
+    /// Interrupts that are looked at within a window; then virtual functions are not heard until it is over, whatever
+    /// they do.
+    static constexpr unsigned most_interrupts = 256;
+    u64 window_end = 0; ///< TSC
+    unsigned in_window = 0;
+    bool deaf = false;
+    u64 deafened = 0;
+
     u64 spoofed = 0, missed = 0; ///< as far as the counters have been read, which reading clears
     u32 multicast[128]{};        ///< what MTA holds
 

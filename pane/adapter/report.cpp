@@ -49,9 +49,11 @@ void adapter_report() {
         return;
     p.spoofed += p.read(p.chip->spoof_counter);
     p.missed += p.read(p.chip->missed_counter);
-    say("adapter {}: link {}, changes {}, interrupts for mailboxes and link {}, frames refused as spoofed {}, missed "
+    say("adapter {}: link {}, changes {}, interrupts for mailboxes and link {}, deafened {}, frames refused as spoofed "
+        "{}, missed "
         "{}",
-        FunctionName(p.function->id), p.link ? "up" : "down", p.link_changes, p.interrupts, p.spoofed, p.missed);
+        FunctionName(p.function->id), p.link ? "up" : "down", p.link_changes, p.interrupts, p.deafened, p.spoofed,
+        p.missed);
 }
 
 } // namespace vitrine::pane

@@ -22,12 +22,13 @@ struct VirtualFunction {
     u8 interface = 0;           ///< version of the mailbox's language
     u16 hashes[most_hashes]{};  ///< of its multicast addresses
     unsigned hash_count = 0;
+    bool has_vlans = false;
 
     u64 window_end = 0; ///< TSC
     unsigned requests = 0;
     bool silenced = false;
 
-    u64 messages = 0, refused = 0, resets = 0, silences = 0;
+    u64 messages = 0, refused = 0, acknowledgements = 0, resets = 0, silences = 0;
     u64 spoofed = 0; ///< times that it was found sending in another's name, where the chip says who
 };
 
