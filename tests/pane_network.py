@@ -6,6 +6,7 @@
 import argparse
 import hashlib
 import re
+import struct
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -64,7 +65,7 @@ done
 DIGEST = hashlib.sha256("".join(f"{n}\n" for n in range(1, 400001)).encode()[:SIZE]).hexdigest()
 
 
-def guests(lines, top, *more, numbers=((1, 2), (2, 1)), script=SCRIPT, iommu=True):
+def guests(lines, top, *more, numbers=((1, 2), (2, 1)), script=SCRIPT, iommu=True, properties=""):
     """Two stock Debian guests with these lines of configuration, and what they said by network."""
     kernel, initramfs = map(Path, script_image(script, folder, "--vmlinux", "--modules", f"virtio_mmio,virtio_net,{FUNCTION_DRIVER}"))
     rows = [(name, "memory 192M", f"kernel {kernel.name}", f"initrd {initramfs.name}", *own,
@@ -72,7 +73,7 @@ def guests(lines, top, *more, numbers=((1, 2), (2, 1)), script=SCRIPT, iommu=Tru
             for name, own, (number, other) in zip(("alpha", "beta", "gamma"), lines, numbers)]  # fmt: skip
     trace = folder / "trace"
     finished = run_pane(options.vitrine, options.pane, [write_config(folder / "network.txt", top, *rows), kernel, initramfs],
-                        "--net", "lan,kind=switch", "--device", f"{options.adapter},net=lan", "--trace", "vtc", "--trace-file", trace,
+                        "--net", "lan,kind=switch", "--device", f"{options.adapter},net=lan{properties}", "--trace", "vtc", "--trace-file", trace,
                         *(["--iommu", "on"] if iommu else []), *more, stale=options.stale)  # fmt: skip
     said = {}
     for name, *_ in rows:
@@ -171,6 +172,50 @@ def both():
         check(list(map(int, told.groups())) == counts_of(said, guest, "switch"), f"the switch: {told[0]}, {guest} {said[guest]}", finished)
 
 
+VLAN_SCRIPT = """
+ifconfig eth0 10.0.2.$1 netmask 255.255.255.0 up
+answers() { ping "$@" | grep -o '[0-9]* packets received'; }
+if [ $1 = 3 ]; then
+    sleep 3
+    echo network 2 ping $(answers -c 2 -W 1 10.0.2.$2)
+    ifconfig eth0 down hw ether 52:50:54:00:00:00
+    ifconfig eth0 10.0.2.$1 up
+    echo network 2 spoof $(answers -c 2 -W 1 10.0.2.$2)
+else
+    until ping -c 1 -W 1 10.0.2.$2 >/dev/null; do :; done
+    echo network 2 ping $(answers -c 3 10.0.2.$2)
+    sleep 9
+fi
+"""
+
+
+def vlan():
+    """Two guests on a VLAN of which they do not know, a third outside, which then sends in another's name."""
+    capture = folder / "capture"
+    finished, said = guests([["network vmdq vlan 5"], ["network vmdq vlan 5"], ["network vmdq"]], ["adapter any"], numbers=((1, 2), (2, 1), (3, 1)),
+                            script=VLAN_SCRIPT, iommu=False, properties=f",pcap={capture}")  # fmt: skip
+    for guest, answers in (("alpha", 3), ("beta", 3), ("gamma", 0)):
+        check(said[guest][2]["ping"] == f"{answers} packets received", f"{guest} has had other than {answers} answers: {said}", finished)
+    check(said["gamma"][2]["spoof"] == "0 packets received", f"gamma is answered with another's address: {said}", finished)
+    tags = {}
+    for frame in frames_of(capture):
+        tags.setdefault(frame[6:12].hex(":"), set()).add(int.from_bytes(frame[14:16], "big") & 0xFFF if frame[12:14] == b"\x81\x00" else 0)
+    check(tags == {"52:50:54:00:00:00": {5}, "52:50:54:00:00:01": {5}, "52:50:54:00:00:02": {0}}, f"VLANs on the wire by source: {tags}", finished)
+    refused = int(re.search(r"frames refused as spoofed (\d+)", last_report(finished))[1])
+    told = len(re.findall(r" vtc spoofed .*, pool 2, why source address is not the pool's", (folder / "trace").read_text()))
+    check(refused == told and refused >= 2, f"Pane tells of {refused} spoofed frames, the adapter of {told}", finished)
+    print(f"{options.adapter}: VLAN 5 is closed, {refused} frames in another's name refused")
+
+
+def frames_of(capture):
+    data, at, found = capture.read_bytes(), 24, []
+    while at < len(data):
+        size = struct.unpack_from("<I", data, at + 8)[0]
+        found.append(data[at + 16 : at + 16 + size])
+        at += 16 + size
+    return found
+
+
 ATTEMPTS = {"a question before the beginning is refused": 1, "the beginning is granted": 1, "its own address is granted": 1,
             "its neighbour's address is refused": 1, "too many multicast addresses are granted": 1, "a network that is another guest's is refused": 1,
             "a network that is nobody's is granted": 1, "long frames are refused": 1, "unknown questions answered": 240, "unknown questions granted": 0,
@@ -199,4 +244,4 @@ def mailbox():
     print(f"{options.adapter}: {messages} messages, {refused} refused, {silenced} times silenced, {interrupts} interrupts, {deafened} times deafened")
 
 
-{part.__name__: part for part in (vmdq, vf, both, mailbox)}[options.only]()
+{part.__name__: part for part in (vmdq, vf, both, vlan, mailbox)}[options.only]()
