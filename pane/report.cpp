@@ -169,6 +169,11 @@ void report_all() {
         const Cpu& c = *cpus[n];
         say("processor {}: idle {} ms; interrupts taken: timer {}, from other processors {}, serial port {}", n, milliseconds(c.idle),
             c.interrupts[vector::timer], c.interrupts[vector::kick], c.interrupts[vector::serial]);
+        u64 devices = 0;
+        for (unsigned v = vector::first_device; v <= vector::last_device; ++v)
+            devices += c.interrupts[v];
+        if (const u64 wakes = c.interrupts[vector::posted_wake], late = c.interrupts[vector::posted]; devices || wakes || late)
+            say("processor {}: interrupts of devices: {} for Pane, {} posted ones that woke a guest, {} that came while Pane ran", n, devices, wakes, late);
     }
     const PhysicalPicState p = physical_pic();
     say("the machine's own 8259s: masks {x} {x}, as Pane left them", p.master_mask, p.slave_mask);
