@@ -171,6 +171,11 @@ void report_all() {
         const Cpu& c = *cpus[n];
         say("processor {}: idle {} ms; interrupts taken: timer {}, from other processors {}, serial port {}", n, milliseconds(c.idle),
             c.interrupts[vector::timer], c.interrupts[vector::kick], c.interrupts[vector::serial]);
+        u64 devices = 0;
+        for (unsigned v = vector::first_device; v <= vector::last_device; ++v)
+            devices += c.interrupts[v];
+        if (const u64 wakes = c.interrupts[vector::posted_wake], late = c.interrupts[vector::posted]; devices || wakes || late)
+            say("processor {}: interrupts of devices: {} for Pane, {} posted ones that woke a guest, {} that came while Pane ran", n, devices, wakes, late);
     }
     adapter_report();
     const PhysicalPicState p = physical_pic();

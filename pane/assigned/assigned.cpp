@@ -33,7 +33,7 @@ void Assigned::start(Guest& guest, std::string_view name, unsigned slot) {
     if (function_->bridge || function_->class_code >> 16 == 0x06)
         refuse("it is a bridge");
     if (!function_->free())
-        refuse(function_->owner ? "another guest has it" : function_->user);
+        refuse(function_->owner ? "another guest has it" : "Pane drives it itself");
     if (vtd_reserves_memory_for(function_->id))
         refuse("the firmware has set memory apart for it (RMRR)");
     function_->owner = &guest;

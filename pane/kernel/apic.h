@@ -17,6 +17,8 @@ namespace vector {
 inline constexpr u8 timer = 0x40, kick = 0x41, serial = 0x42, spurious = 0xff;
 /// Posted interrupts: for a virtual processor that runs, which takes them itself, and for one that waits, which must be woken.
 inline constexpr u8 posted = 0x43, posted_wake = 0x44;
+/// For devices, given out one by one.
+inline constexpr u8 first_device = 0x50, last_device = 0xef;
 }
 
 /// On each processor.

@@ -35,8 +35,7 @@ struct Watch {
 };
 
 Watch watches[256];
-constexpr u8 first_device_vector = 0x50, last_device_vector = 0xef;
-unsigned next_vector = first_device_vector;
+unsigned next_vector = vector::first_device;
 
 } // namespace
 
@@ -63,7 +62,7 @@ void interrupt_taken(u8 v) {
 void set_look(u8 v, Look look, void* context) { watches[v] = {look, context}; }
 
 u8 take_vector(Look look, void* context) {
-    if (next_vector > last_device_vector)
+    if (next_vector > vector::last_device)
         return 0;
     set_look(static_cast<u8>(next_vector), look, context);
     return static_cast<u8>(next_vector++);
