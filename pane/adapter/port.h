@@ -32,7 +32,7 @@ struct Port {
 
     /// Interrupts that are looked at within a window; then virtual functions are not heard until it is over, whatever
     /// they do.
-    static constexpr unsigned most_interrupts = 256;
+    static constexpr unsigned most_interrupts = 40;
     u64 window_end = 0; ///< TSC
     unsigned in_window = 0;
     bool deaf = false;

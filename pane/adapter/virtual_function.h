@@ -13,7 +13,7 @@ struct VirtualFunction {
     static constexpr unsigned most_hashes = 30;
 
     /// Requests that are answered within `window`; who sends more waits until it is over.
-    static constexpr unsigned most_requests = 64;
+    static constexpr unsigned most_requests = 16;
     static constexpr u64 window = 1000; ///< microseconds
 
     Function* function = nullptr;
