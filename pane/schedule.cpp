@@ -134,8 +134,7 @@ void run(Cpu& cpu, Vcpu& v, u64 now, u64 deadline) {
         panic("VM entry of {} fails: {}", v.guest->config.name,
               vtx::text_of(static_cast<vtx::VmError>(vmread(F::vm_instruction_error))));
     v.launched = true;
-    if (v.guest->alive())
-        handle_exit(v);
+    handle_exit(v);
     const u64 used = rdtsc() - now; // Pane's work for the guest is on the guest's account
     v.ran += used;
     v.guest->used += used;

@@ -3,28 +3,17 @@
 # Pane's driver of the 82576 and 82599: stock Debian guests on queue pairs (VMDq) and virtual functions of one adapter, whose files
 # arrive whole and whose counters agree with Pane's and with what the adapter has done.
 
-import argparse
 import hashlib
 import re
 import struct
-import tempfile
 from collections import Counter
-from pathlib import Path
 
-from machines import check, encode, script_image, tiny_guest
-from panes import last_report, of_guest, run_pane, write_config
+from machines import check, script_image, tiny_guest
+from panes import Panes, ended_well, last_report, linux_guest, of_guest
 
-parser = argparse.ArgumentParser(description="Boots Pane with a network adapter.")
-parser.add_argument("vitrine", type=Path, help="the program under test")
-parser.add_argument("pane", type=Path, help="pane.elf")
-parser.add_argument("--only", required=True, choices=["vmdq", "vf", "both", "vlan", "mailbox", "config"])
-parser.add_argument("--adapter", choices=("i82576", "i82599"), default="i82599")
-parser.add_argument("--keep", metavar="DIR", type=Path, help="leave images and configurations there")
-parser.add_argument("--stale", action="store_true", help="with --stale max; it must find nothing")
-options = parser.parse_args()
-scratch = tempfile.TemporaryDirectory()
-folder = options.keep or Path(scratch.name)
-folder.mkdir(exist_ok=True)
+harness = Panes(["vmdq", "vf", "both", "vlan", "mailbox", "config"], "Boots Pane with a network adapter.",
+                [("--adapter", {"choices": ("i82576", "i82599"), "default": "i82599"})])  # fmt: skip
+options, folder = harness.options, harness.folder
 
 FUNCTION_DRIVER = {"i82576": "igbvf", "i82599": "ixgbevf"}[options.adapter]
 SIZE = 1 << 20
@@ -68,16 +57,15 @@ done
 DIGEST = hashlib.sha256("".join(f"{n}\n" for n in range(1, 400001)).encode()[:SIZE]).hexdigest()
 
 
-def guests(lines, top, *more, numbers=((1, 2), (2, 1)), script=SCRIPT, iommu=True, properties=""):
+def guests(lines, top, numbers=((1, 2), (2, 1)), script=SCRIPT, iommu=True, properties=""):
     """Two stock Debian guests with these lines of configuration, and what they said by network."""
-    kernel, initramfs = map(Path, script_image(script, folder, "--vmlinux", "--modules", f"virtio_mmio,virtio_net,{FUNCTION_DRIVER}"))
-    rows = [(name, "memory 192M", f"kernel {kernel.name}", f"initrd {initramfs.name}", *own,
-             f'cmdline "console=ttyS0 quiet panic=-1 vitrine.run={encode(f"sh /script {number} {other}")}"')
+    kernel, initramfs = script_image(script, folder, "--vmlinux", "--modules", f"virtio_mmio,virtio_net,{FUNCTION_DRIVER}")
+    rows = [linux_guest(name, kernel, initramfs, f"sh /script {number} {other}", *own)
             for name, own, (number, other) in zip(("alpha", "beta", "gamma"), lines, numbers)]  # fmt: skip
-    trace = folder / "trace"
-    finished = run_pane(options.vitrine, options.pane, [write_config(folder / "network.txt", top, *rows), kernel, initramfs],
-                        "--net", "lan,kind=switch", "--device", f"{options.adapter},net=lan{properties}", "--trace", "vtc", "--trace-file", trace,
-                        *(["--iommu", "on"] if iommu else []), *more, stale=options.stale)  # fmt: skip
+    adapter = ["--device", f"{options.adapter},net=lan{properties}", "--trace", "vtc", "--trace-file", folder / "trace"]
+    finished = harness.run(harness.config("network.txt", *rows, lines=top), kernel, initramfs, cpus=2, memory="1G", stop=60,
+                           more=["--net", "lan,kind=switch", *adapter, *(["--iommu", "on"] if iommu else [])])  # fmt: skip
+    ended_well(finished, [name for name, *_ in rows])
     said = {}
     for name, *_ in rows:
         check("VITRINE-RUN-END status 0" in of_guest(finished, name), f"the command of {name} failed", finished)
@@ -232,8 +220,9 @@ def mailbox():
     top = ["adapter any virtual-functions 2"]
     rows = [("hostile", "memory 4M", f"kernel {hostile.name}", "device vf"),
             ("witness", "memory 4M", f"kernel {witness.name}", "cmdline witness", "network vmdq vlan 5")]  # fmt: skip
-    finished = run_pane(options.vitrine, options.pane, [write_config(folder / "mailbox.txt", top, *rows), hostile, witness], "--iommu", "on",
-                        "--net", "lan,kind=switch", "--device", f"{options.adapter},net=lan", cpus=1, memory="256M", stale=options.stale)  # fmt: skip
+    finished = harness.run(harness.config("mailbox.txt", *rows, lines=top), hostile, witness, memory="256M",
+                           more=["--iommu", "on", "--net", "lan,kind=switch", "--device", f"{options.adapter},net=lan"])  # fmt: skip
+    ended_well(finished, ["hostile", "witness"])
     for what, value in ATTEMPTS.items():
         check(f"{what}: {value}" in of_guest(finished, "hostile"), f"the hostile guest does not say '{what}: {value}'", finished)
     check("words of the witness that have changed: 0" in of_guest(finished, "witness"), "the witness", finished)
@@ -264,8 +253,7 @@ def config():
         (["adapter any virtual-functions 1"], (*guest, "device 01:00.0"), ["--iommu", "on", *adapter], "cannot have device 01:00.0: Pane drives it itself"),
     ]  # fmt: skip
     for top, lines, more, message in wrong:
-        path = write_config(folder / "wrong.txt", top, lines)
-        finished = run_pane(options.vitrine, options.pane, [path, image], *more, memory="64M", stop=1, well=False)
+        finished = harness.run(harness.config("wrong.txt", lines, lines=top), image, memory="64M", stop=1, more=more)
         check(message in finished.stdout, f"a wrong configuration should be told as '{message}'", finished)
     print(f"configuration: {len(wrong)} errors told")
 
