@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pane's way from the boot loader to its guests, step by step.
+#include "pane/adapter/adapter.h"
 #include "pane/console/console.h"
 #include "pane/guest/guest.h"
 #include "pane/kernel/acpi.h"
@@ -9,10 +10,13 @@
 #include "pane/kernel/memory.h"
 #include "pane/kernel/panic.h"
 #include "pane/kernel/time.h"
+#include "pane/pci/pci.h"
 #include "pane/report.h"
 #include "pane/schedule.h"
 #include "pane/vmx/capabilities.h"
 #include "pane/vmx/msrs.h"
+#include "pane/vtd/posted.h"
+#include "pane/vtd/vtd.h"
 
 namespace vitrine::pane {
 
@@ -56,9 +60,13 @@ extern "C" [[noreturn]] void pane_main(u32 magic, u32 information) {
     read_machine_clock();
     say("pane: {} processors, {} MiB free, TSC at {} kHz, {}", machine.processor_count, free_memory() >> 20, tsc_frequency() / 1000,
         machine.pm1_control && machine.has_sleep_type ? "ACPI power off" : "no ACPI power off");
+    pci_start(machine);
     vmx_check();
     prepare(cpu);
+    vtd_start(machine, config);
+    posted_start();
 
+    adapter_start(config);
     for (unsigned n = 0; n < config.guest_count; ++n) {
         guests[n] = make<Guest>();
         guest_count = n + 1;

@@ -2,6 +2,7 @@
 // Prints what was counted, and ends the machine: switched off exactly when all guests ended as their configuration says.
 #include "pane/report.h"
 
+#include "pane/adapter/adapter.h"
 #include "pane/console/console.h"
 #include "pane/guest/guest.h"
 #include "pane/kernel/acpi.h"
@@ -10,6 +11,7 @@
 #include "pane/kernel/memory.h"
 #include "pane/kernel/time.h"
 #include "pane/vmx/ports.h"
+#include "pane/vtd/faults.h"
 
 #include "vtx/spec/exits.h"
 
@@ -88,6 +90,11 @@ void interrupts(const Guest& g) {
     figure(g, "local APIC timer interrupts", timers);
     figure(g, "inter-processor interrupts", ipis);
     figure(g, "exceptions injected", s.exceptions_injected);
+    if (!g.assigned_count)
+        return;
+    // A posted interrupt that finds the guest running passes without anybody's notice; a remapping unit's own counters have them all.
+    say("[{}] {-44}{12}", g.config.name, "device interrupts, remapped through Pane", s.device_interrupts);
+    say("[{}] {-44}{12}", g.config.name, "posted interrupts, taken by Pane for it", s.posted_taken);
 }
 
 void devices(const Guest& g) {
@@ -95,8 +102,16 @@ void devices(const Guest& g) {
         if (d.kind() && (d.sent || d.received || d.dropped))
             say("[{}] virtio {-8} from the guest {} ({} bytes), to it {} ({} bytes), interrupts {}, dropped {}", g.config.name,
                 d.kind()->name, d.sent, d.bytes_out, d.received, d.bytes_in, d.interrupts, d.dropped);
+    adapter_report(g);
     figure(g, "characters sent by ttyS0", g.uart.sent);
     figure(g, "accesses to device memory", g.statistics.device_accesses);
+    figure(g, "  of these to its devices' own", g.statistics.device_accesses_trapped);
+    figure(g, "accesses to its devices' configuration", g.statistics.config_accesses);
+    figure(g, "device interrupts refused", g.statistics.refused_interrupts);
+    figure(g, "DMA faults", g.statistics.dma_faults);
+    figure(g, "interrupt faults", g.statistics.interrupt_faults);
+    for (unsigned n = 0; n < g.assigned_count; ++n)
+        say("[{}] device {} is its {}", g.config.name, FunctionName(g.assigned[n]->function().id), FunctionName(g.assigned[n]->own_id()));
     figure(g, "EPT violations where nothing is", g.statistics.ept_violations);
     figure(g, "accesses to ports where nothing is", g.statistics.foreign_ports);
     figure(g, "accesses to MSRs refused", g.statistics.refused_msrs);
@@ -157,12 +172,19 @@ void report_all() {
         const Cpu& c = *cpus[n];
         say("processor {}: idle {} ms; interrupts taken: timer {}, from other processors {}, serial port {}", n, milliseconds(c.idle),
             c.interrupts[vector::timer], c.interrupts[vector::kick], c.interrupts[vector::serial]);
+        u64 devices = 0;
+        for (unsigned v = vector::first_device; v <= vector::last_device; ++v)
+            devices += c.interrupts[v];
+        if (const u64 wakes = c.interrupts[vector::posted_wake], late = c.interrupts[vector::posted]; devices || wakes || late)
+            say("processor {}: interrupts of devices: {} for Pane, {} posted ones that woke a guest, {} that came while Pane ran", n, devices, wakes, late);
     }
+    adapter_report();
     const PhysicalPicState p = physical_pic();
     say("the machine's own 8259s: masks {x} {x}, as Pane left them", p.master_mask, p.slave_mask);
 }
 
 void finish() {
+    look_at_faults();
     say("\npane: all guests have ended after {} ms", milliseconds_since_start());
     report_all();
     bool good = physical_pic().master_mask == 0xff && physical_pic().slave_mask == 0xff;

@@ -2,15 +2,20 @@
 // The loop of each processor: pick, enter, handle the exit. The guest that has had least goes first; a slice is 5 ms.
 #include "pane/schedule.h"
 
+#include "pane/adapter/adapter.h"
 #include "pane/console/console.h"
 #include "pane/guest/guest.h"
 #include "pane/kernel/apic.h"
 #include "pane/kernel/cpu.h"
+#include "pane/kernel/interrupts.h"
 #include "pane/kernel/lock.h"
 #include "pane/kernel/time.h"
 #include "pane/report.h"
 #include "pane/vmx/capabilities.h"
 #include "pane/vmx/exits.h"
+
+#include "vtx/spec/controls.h"
+#include "vtx/spec/exits.h"
 
 namespace vitrine::pane {
 
@@ -97,6 +102,13 @@ void sleep(Cpu& cpu, u64 deadline) {
     cpu.idle += rdtsc() - start;
 }
 
+/// With posted interrupts the processor acknowledges the interrupt that it exits for: nobody else will call its handler.
+void take_acknowledged() {
+    const u64 information = vmread(F::exit_interruption_information);
+    if ((vmread(F::exit_reason) & 0xffff) == static_cast<u64>(vtx::ExitReason::external_interrupt) && vtx::interruption.valid(information))
+        interrupt_taken(static_cast<u8>(vtx::interruption.vector(information)));
+}
+
 /// Into the guest with a bound on how long it stays there, and back.
 void run(Cpu& cpu, Vcpu& v, u64 now, u64 deadline) {
     v.prepare_entry();
@@ -107,19 +119,22 @@ void run(Cpu& cpu, Vcpu& v, u64 now, u64 deadline) {
         apic_set_timer(deadline);
     }
     ++v.guest->statistics.entries;
+    const bool acknowledges = v.uses_posting();
     cpu.in_guest = true;
     pane_lock.release();
     const bool entered = vmx_enter(&v.registers, v.launched, vtx::row(F::host_rsp).encoding.value);
-    if (entered)
+    if (entered) {
+        if (acknowledges)
+            take_acknowledged();
         take_pending_interrupts();
+    }
     pane_lock.take();
     cpu.in_guest = false;
     if (!entered)
         panic("VM entry of {} fails: {}", v.guest->config.name,
               vtx::text_of(static_cast<vtx::VmError>(vmread(F::vm_instruction_error))));
     v.launched = true;
-    if (v.guest->alive())
-        handle_exit(v);
+    handle_exit(v);
     const u64 used = rdtsc() - now; // Pane's work for the guest is on the guest's account
     v.ran += used;
     v.guest->used += used;
@@ -131,11 +146,14 @@ void run_processor(Cpu& cpu) {
     pane_lock.take();
     for (;;) {
         console_poll();
+        look_at_arrivals();
         if (cpu.running && !may_run(*cpu.running, cpu))
             cpu.running->unload();
         answer_requests();
         const u64 now = rdtsc();
         u64 event = advance_guests(now);
+        if (const u64 adapter = adapter_advance(now); adapter < event)
+            event = adapter;
         if (all_has_ended)
             finish();
         if (const u64 live = report_live(now); live < event)

@@ -2,77 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 # Pane, the bundled hypervisor: stock Debian guests that ping each other, the 8259, ways out, equal shares, missing capabilities.
 
-import argparse
 import hashlib
 import re
 import subprocess
 import sys
-import tempfile
 import threading
 from pathlib import Path
 
-from machines import TREE, check, encode, guest_image, run, tiny_guest
+from machines import TREE, check, encode, guest_image, tiny_guest
+from panes import FAILED, Panes, ended_well, figures, linux_guest, of_guest
 from terminals import Terminal
 
-parser = argparse.ArgumentParser(description="Boots Pane in Vitrine.")
-parser.add_argument("vitrine", type=Path, help="the program under test")
-parser.add_argument("pane", type=Path, help="pane.elf")
-parser.add_argument("--only", required=True, choices=["linux", "smp", "chip", "tour", "prompt", "escape", "apic", "shares", "shells", "stress", "bzimage", "capabilities", "config", "bochs", "bochs-linux"])
-parser.add_argument("--keep", metavar="DIR", type=Path, help="leave images and configurations there")
-parser.add_argument("--stale", action="store_true", help="with --stale max; it must find nothing")
-options = parser.parse_args()
-scratch = tempfile.TemporaryDirectory()
-folder = options.keep or Path(scratch.name)
-folder.mkdir(exist_ok=True)
-
-FAILED = 3  # what --debug-exit makes of the 1 that a failing Pane writes
-
-
-def config(name, *guests):
-    """A configuration file; each guest is its name and its lines."""
-    text = "failure-port 0xf4 1\n" + "".join(f"guest {g} {{\n" + "".join(f"    {line}\n" for line in lines) + "}\n" for g, *lines in guests)
-    path = folder / name
-    path.write_text(text)
-    return path
-
-
-def pane(*modules, vmx="on", cpus=1, memory="512M", stop=30, more=(), keys=subprocess.DEVNULL):
-    arguments = [word for m in modules for word in ("--module", m)]
-    finished = run(options.vitrine, "--vmx", vmx, "--kernel", options.pane, *arguments, "--memory", memory, "--cpus", cpus,
-                   "--debug-exit", "0xf4", "--stop-after", stop, "--stats", *(["--stale", "max"] if options.stale else []), *more, stdin=keys)  # fmt: skip
-    found = re.findall(r"^count stale\.[\w-]+ [1-9].*$|.*entry\.(?:invalid|msr-load).*", finished.stderr, re.M)
-    check(not found, f"Pane has missed an invalidation or broken a rule of VM entries: {found}", finished)
-    finished.stdout = finished.stdout.replace("\r", "")
-    return finished
-
-
-def figures(finished, guest):
-    """What Pane's last report says of a guest: name of the figure to its value."""
-    report = finished.stdout[finished.stdout.index("all guests have ended") :]
-    return {key.strip(): int(value) for key, value in re.findall(rf"^\[{guest}\] (.*?) +(\d+)$", report, re.M)}
-
-
-def of_guest(finished, guest):
-    return re.findall(rf"^\[{guest}\] ?(.*)$", finished.stdout, re.M)
-
-
-def ended_well(finished, guests):
-    check(finished.returncode == 0, "Pane has not powered off", finished)
-    check("PANE-DONE" in finished.stdout and "its own code is unchanged" in finished.stdout, "Pane is not content", finished)
-    # Vitrine counts exits on its own; both must agree, reason by reason.
-    counted = {}
-    report = finished.stdout[finished.stdout.index("all guests have ended") :]
-    for guest in guests:
-        for number, value in re.findall(rf"^\[{guest}\]   exit (\d+) .* (\d+)$", report, re.M):
-            counted[int(number)] = counted.get(int(number), 0) + int(value)
-    true = sorted(int(n) for n in re.findall(r"^count vmx\.exit\.\w+ (\d+)$", finished.stderr, re.M))
-    check(sorted(counted.values()) == true, f"Pane counts the exits {counted}, Vitrine {true}", finished)
-    for guest in guests:
-        f = figures(finished, guest)
-        exits = sum(v for k, v in f.items() if k.startswith("exit "))
-        check(f["VM exits"] == exits, f"the exits of {guest} are {f['VM exits']}, by reason {exits}", finished)
-        ports = sum(v for k, v in f.items() if k.startswith("port "))
-        check(f.get("intercepted port writes", 0) == ports, f"port writes of {guest} do not add up", finished)
+PARTS = ["linux", "smp", "chip", "tour", "prompt", "escape", "apic", "shares", "shells", "stress", "bzimage", "capabilities", "config", "bochs", "bochs-linux"]
+harness = Panes(PARTS)
+options, folder, config, pane = harness.options, harness.folder, harness.config, harness.run
 
 
 def chip():
@@ -237,8 +180,7 @@ def linux_guests(guests, cpus, memory="1G", image=("--vmlinux", "--modules", MOD
     kernel, initramfs = guest_image(*image)
     rows = []
     for name, number, more, command in guests:
-        rows.append((name, "memory 256M", f"kernel {Path(kernel).name}", f"initrd {Path(initramfs).name}", *more,
-                     f'cmdline "console=ttyS0 quiet panic=-1 vitrine.run={encode(command)}"'))  # fmt: skip
+        rows.append(linux_guest(name, kernel, initramfs, command, *more))
     disk = folder / "disk"
     disk.write_bytes(bytes(range(256)) * 4096)
     finished = pane(config("linux.txt", *rows), kernel, initramfs, disk, cpus=cpus, memory=memory, stop=stop)

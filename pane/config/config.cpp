@@ -3,6 +3,7 @@
 #include "pane/config/config.h"
 
 #include "pane/kernel/panic.h"
+#include "pane/pci/pci.h"
 
 namespace vitrine::pane {
 
@@ -61,6 +62,15 @@ public:
         if (w.end_of_line)
             wrong(w, "here must stand {}", what);
         return w;
+    }
+
+    /// Takes the next word of the line if it is this one.
+    bool optional(std::string_view text) {
+        const Reader before = *this;
+        if (next().text == text)
+            return true;
+        *this = before;
+        return false;
     }
 
     void end_line() {
@@ -123,6 +133,43 @@ void read_ending(Reader& r, GuestConfig& g) {
     r.wrong(w, "a guest ends with power-off, reset, halt, crash or stopped, not with '{}'", w.text);
 }
 
+void read_network(Reader& r, GuestConfig& g) {
+    if (g.network_count == GuestConfig::most_networks)
+        r.wrong(r.next(), "guest '{}' has {} networks already", g.name, g.network_count);
+    NetworkConfig& n = g.networks[g.network_count++];
+    n.vmdq = r.optional("vmdq");
+    if (n.vmdq && r.optional("vlan"))
+        n.vlan = static_cast<u16>(r.number(1, 4094, "the VLAN"));
+}
+
+void read_adapter(Reader& r, AdapterConfig& a) {
+    const Word w = r.need("the adapter's place, such as 01:00.0, or 'any'");
+    a.wanted = true;
+    a.any = w.text == "any";
+    if (!a.any && !parse_function_name(w.text, a.id))
+        r.wrong(w, "'{}' is no place on the PCI bus; one is 01:00.0", w.text);
+    if (r.optional("virtual-functions"))
+        a.virtual_functions = static_cast<unsigned>(r.number(1, 63, "the number of virtual functions"));
+    r.end_line();
+}
+
+void read_device(Reader& r, GuestConfig& g) {
+    const Word w = r.need("a function such as 01:00.0, or vf");
+    u16 id;
+    if (w.text != "vf" && !parse_function_name(w.text, id))
+        r.wrong(w, "a device is vf, or bus:device.function such as 01:00.0, and not '{}'", w.text);
+    if (g.device_count == GuestConfig::most_devices)
+        r.wrong(w, "a guest may have {} devices", GuestConfig::most_devices);
+    g.devices[g.device_count++] = w.text;
+}
+
+bool read_switch(Reader& r, const char* yes, const char* no) {
+    const Word w = r.need(yes);
+    if (w.text != yes && w.text != no)
+        r.wrong(w, "here must stand {} or {}, and not '{}'", yes, no, w.text);
+    return w.text == yes;
+}
+
 struct Setting {
     std::string_view name;
     void (*read)(Reader& r, GuestConfig& g);
@@ -137,7 +184,8 @@ constexpr Setting guest_settings[] = {
     {"initrd", [](Reader& r, GuestConfig& g) { g.initrd = r.need("the name of a boot module").text; }},
     {"cmdline", [](Reader& r, GuestConfig& g) { g.cmdline = r.need("a text").text; }},
     {"disk", [](Reader& r, GuestConfig& g) { g.disk = r.need("the name of a boot module").text; }},
-    {"network", [](Reader&, GuestConfig& g) { g.network = true; }},
+    {"network", read_network},
+    {"device", read_device},
     {"trace", [](Reader&, GuestConfig& g) { g.trace = true; }},
     {"ends", read_ending},
 };
@@ -167,7 +215,7 @@ void read_guest(Reader& r, Config& config) {
             if (s.name == w.text)
                 found = &s;
         if (!found)
-            r.wrong(w, "a guest has no '{}'; it has memory, cpus, kernel, initrd, cmdline, disk, network, trace and ends", w.text);
+            r.wrong(w, "a guest has no '{}'; it has memory, cpus, kernel, initrd, cmdline, disk, network, device, trace and ends", w.text);
         found->read(r, g);
         r.end_line();
     }
@@ -191,19 +239,34 @@ void read_config(std::string_view file, std::string_view text, Config& config) {
         } else if (w.text == "console") {
             config.console = r.need("'all' or a guest's name").text;
             r.end_line();
+        } else if (w.text == "adapter") {
+            read_adapter(r, config.adapter);
         } else if (w.text == "live") {
             config.live = r.number(0, 3600, "the seconds between two lines of live figures");
+            r.end_line();
+        } else if (w.text == "vtd") {
+            config.vtd = read_switch(r, "on", "off");
+            r.end_line();
+        } else if (w.text == "posted") {
+            config.posted = read_switch(r, "on", "off");
+            r.end_line();
+        } else if (w.text == "faults") {
+            config.stop_at_faults = read_switch(r, "stop", "tell");
             r.end_line();
         } else if (w.text == "failure-port") {
             config.failure_port = static_cast<u16>(r.number(1, 0xffff, "the port"));
             config.failure_value = static_cast<u8>(r.number(0, 0xff, "the value"));
             r.end_line();
         } else {
-            r.wrong(w, "'{}' is unknown here; there are guest, console, live and failure-port", w.text);
+            r.wrong(w, "'{}' is unknown here; there are guest, adapter, console, live, vtd, posted, faults and failure-port", w.text);
         }
     }
     if (config.guest_count == 0)
         r.wrong(r.next(), "there is no guest");
+    for (unsigned n = 0; n < config.guest_count; ++n)
+        for (const NetworkConfig& network : config.guests[n].networks)
+            if (network.vmdq && !config.adapter.wanted)
+                r.wrong(r.next(), "guest '{}' has a network of the adapter's, and no line names the adapter", config.guests[n].name);
 }
 
 } // namespace vitrine::pane

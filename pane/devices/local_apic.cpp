@@ -190,6 +190,14 @@ bool LocalApic::accept(u8 vector, bool level) {
     return fresh;
 }
 
+bool LocalApic::accept_posted(u8 vector) {
+    if (!enabled() || !svr.enable(reg(spurious_vector)) || vector < 16)
+        return false;
+    requested_[vector / 32] |= 1u << (vector & 31);
+    tmr(vector / 32) &= ~(1u << (vector & 31));
+    return true;
+}
+
 u8 LocalApic::highest(u16 first) const {
     for (unsigned n = 8; n-- > 0;)
         if (const u32 word = reg(static_cast<u16>(first + 16 * n)))

@@ -38,6 +38,9 @@ public:
     /// A fixed interrupt; true when it was not pending yet.
     bool accept(u8 vector, bool level);
 
+    /// The same for one that a device has posted, by whoever has this processor: nobody is to be told.
+    bool accept_posted(u8 vector);
+
     /// What came since the last look goes to IRR. Then the highest pending vector, 0 for none.
     u8 pending();
 

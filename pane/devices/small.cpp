@@ -38,20 +38,27 @@ constexpr u32 host_bridge[16] = {0x1237'8086, 0x0000'0000, 0x0600'0002, 0};
 
 } // namespace
 
-u32 PciConfiguration::read(u16 port, unsigned size) const {
+u32 PciConfiguration::read(const Guest& guest, u16 port, unsigned size) const {
     if (port < 0xcfc)
         return port == 0xcf8 && size == 4 ? address_ : ~0u;
-    const bool enabled = address_ >> 31;
-    if (!enabled || (address_ & 0x7fff'ff00))
-        return ~0u; // bus 0, device 0, function 0 is all there is
     const unsigned offset = (address_ & 0xfc) + (port & 3);
-    const u32 word = offset < 64 ? host_bridge[offset / 4] : 0;
-    return word >> (offset % 4 * 8);
+    if (!(address_ >> 31) || (address_ & 0x7fff'0700) || (port & 3) + size > 4)
+        return ~0u; // bus 0 and functions 0 are all there is
+    const unsigned slot = address_ >> 11 & 31;
+    if (slot == 0)
+        return (offset < 64 ? host_bridge[offset / 4] : 0) >> (offset % 4 * 8);
+    return slot <= guest.assigned_count ? guest.assigned[slot - 1]->config_read(offset, size) : ~0u;
 }
 
-void PciConfiguration::write(u16 port, unsigned size, u32 value) {
-    if (port == 0xcf8 && size == 4)
-        address_ = value & 0x80ff'fffc;
+void PciConfiguration::write(Guest& guest, u16 port, unsigned size, u32 value) {
+    if (port < 0xcfc) {
+        if (port == 0xcf8 && size == 4)
+            address_ = value & 0x80ff'fffc;
+        return;
+    }
+    const unsigned slot = address_ >> 11 & 31;
+    if (address_ >> 31 && !(address_ & 0x7fff'0700) && (port & 3) + size <= 4 && slot && slot <= guest.assigned_count)
+        guest.assigned[slot - 1]->config_write((address_ & 0xfc) + (port & 3), size, value);
 }
 
 } // namespace vitrine::pane

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A guest's ACPI power-management registers and its PCI configuration space, which holds a host bridge.
+// A guest's ACPI power-management registers and its PCI configuration space: a host bridge, and its assigned devices.
 #pragma once
 
 #include "words/integers.h"
@@ -24,8 +24,8 @@ private:
 /// Mechanism #1 at CF8h and CFCh.
 class PciConfiguration {
 public:
-    u32 read(u16 port, unsigned size) const;
-    void write(u16 port, unsigned size, u32 value);
+    u32 read(const Guest& guest, u16 port, unsigned size) const;
+    void write(Guest& guest, u16 port, unsigned size, u32 value);
 
 private:
     u32 address_ = 0;

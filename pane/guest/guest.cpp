@@ -8,6 +8,7 @@
 #include "pane/kernel/time.h"
 #include "pane/schedule.h"
 #include "pane/vmx/capabilities.h"
+#include "pane/vtd/vtd.h"
 
 #include <cstring>
 
@@ -49,6 +50,16 @@ void Guest::start(const GuestConfig& guest_config, unsigned index) {
         apic_access_page = allocate(page_size);
         ept.map_page(GuestPhysical{0xfee0'0000}, apic_access_page);
     }
+    if (config.device_count) {
+        if (vtd_use.on) {
+            domain.start();
+            domain.map(DeviceAddress{0}, memory, config.memory);
+        }
+        for (; assigned_count < config.device_count; ++assigned_count) {
+            assigned[assigned_count] = make<Assigned>();
+            assigned[assigned_count]->start(*this, config.devices[assigned_count], assigned_count + 1);
+        }
+    }
     io_bitmaps = allocate(io_bitmap_size);
     memset(reinterpret_cast<void*>(io_bitmaps), 0xff, io_bitmap_size); // every port exits
     for (vcpu_count = 0; vcpu_count < config.cpus; ++vcpu_count) {
@@ -64,6 +75,8 @@ void Guest::start(const GuestConfig& guest_config, unsigned index) {
 }
 
 void Guest::power_on() {
+    for (unsigned n = 0; n < assigned_count; ++n)
+        assigned[n]->cut(); // before the memory is anything else's
     if (started)
         clear_pages(memory, config.memory);
     if (disk)
@@ -76,10 +89,14 @@ void Guest::power_on() {
     pci = PciConfiguration{};
     rtc = Rtc{};
     rtc.start();
-    const VirtioKind* kinds[virtio_slots] = {&virtio_console, disk ? &virtio_block : nullptr, config.network ? &virtio_network : nullptr};
+    const VirtioKind* kinds[virtio_slots] = {&virtio_console, disk ? &virtio_block : nullptr};
+    for (unsigned n = 0; n < config.network_count; ++n)
+        kinds[first_network + n] = config.networks[n].vmdq ? &virtio_vmdq : &virtio_network;
     for (unsigned n = 0; n < virtio_slots; ++n)
         if (kinds[n])
             virtio[n].start(*this, *kinds[n], virtio_base + n * VirtioDevice::window, virtio_first_pin + n);
+    for (unsigned n = 0; n < assigned_count; ++n)
+        assigned[n]->power_on();
     ending = Ending::none;
     started = rdtsc();
     for (unsigned n = 0; n < vcpu_count; ++n)
@@ -129,6 +146,8 @@ void Guest::end(Ending how, const char* reason) {
     ending = how;
     why = reason;
     ended = rdtsc();
+    for (unsigned n = 0; n < assigned_count; ++n)
+        assigned[n]->cut();
     for (unsigned n = 0; n < vcpu_count; ++n)
         vcpus[n]->notify();
     guest_has_ended(*this);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A guest: its memory, its virtual processors and its devices. Nothing in it refers to another guest.
+// A guest: its memory, its virtual processors and its devices, virtual and assigned. Nothing in it refers to another guest.
 #pragma once
 
+#include "pane/assigned/assigned.h"
 #include "pane/config/config.h"
 #include "pane/devices/io_apic.h"
 #include "pane/devices/pic.h"
@@ -13,6 +14,7 @@
 #include "pane/guest/vcpu.h"
 #include "pane/virtio/device.h"
 #include "pane/vmx/ept.h"
+#include "pane/vtd/domain.h"
 
 namespace vitrine::pane {
 
@@ -20,7 +22,7 @@ struct BootInformation;
 
 struct Guest {
     enum class Request : u8 { none, reset, stop };
-    static constexpr unsigned virtio_slots = 3;
+    static constexpr unsigned first_network = 2, virtio_slots = first_network + GuestConfig::most_networks;
 
     GuestConfig config;
     unsigned number = 0;
@@ -37,8 +39,14 @@ struct Guest {
     IoApic io_apic;
     PowerManagement power;
     PciConfiguration pci;
-    VirtioDevice virtio[virtio_slots]; ///< console, disk, network
+    VirtioDevice virtio[virtio_slots]; ///< console, disk, networks
     u64 disk = 0, disk_size = 0;       ///< a copy of the boot module, which the guest may write to
+
+    Assigned* assigned[GuestConfig::most_devices]{};
+    unsigned assigned_count = 0;
+    Domain domain;         ///< what its devices reach: its memory, at the same addresses
+    u64 device_memory = 0; ///< bytes given out of Assigned's window
+    unsigned device_entries = 0, device_vectors = 0;
 
     Statistics statistics;
     u64 port_writes[65536]{};

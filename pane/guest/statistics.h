@@ -19,6 +19,12 @@ struct Statistics {
     u64 from_8259 = 0;             ///< of the injected ones
     u64 exceptions_injected = 0;
     u64 entries = 0;
+    u64 device_interrupts = 0;     ///< of its devices, that came to Pane and were injected
+    u64 posted_taken = 0;          ///< posted ones that Pane found in a descriptor, because the guest was not running
+    u64 device_accesses_trapped = 0; ///< to its devices' memory, where Pane stands between
+    u64 config_accesses = 0;       ///< to its devices' configuration space
+    u64 refused_interrupts = 0;    ///< of its devices, for which nothing was left; they stay masked
+    u64 dma_faults = 0, interrupt_faults = 0; ///< blocked requests of its devices that the remapping units have recorded
 };
 
 } // namespace vitrine::pane

@@ -72,7 +72,7 @@ template <class Body> void package_length(Writer& w, Body body) {
     w.patch(start, encoded, 2);
 }
 
-constexpr u8 name_op = 0x08, byte_prefix = 0x0a, string_prefix = 0x0d, scope_op = 0x10, buffer_op = 0x11, package_op = 0x12,
+constexpr u8 name_op = 0x08, byte_prefix = 0x0a, dword_prefix = 0x0c, string_prefix = 0x0d, scope_op = 0x10, buffer_op = 0x11, package_op = 0x12,
              extended = 0x5b, device_op = 0x82;
 
 /// The binding that Linux and others know a virtio-mmio device by: LNRO0005, with its window and its interrupt.
@@ -93,12 +93,34 @@ void virtio_device(Writer& w, const VirtioDevice& d, unsigned number) {
     });
 }
 
+/// The bus with the assigned devices: its number, the ports of configuration space, the window that the BARs lie in.
+void pci_bus(Writer& w) {
+    w.u8_(extended).u8_(device_op);
+    package_length(w, [&] {
+        w.text("PCI0");
+        w.u8_(name_op).text("_HID").u8_(dword_prefix).u32_(0x030a'd041); // PNP0A03
+        w.u8_(name_op).text("_CRS").u8_(buffer_op);
+        package_length(w, [&] {
+            constexpr u8 size = 16 + 8 + 26 + 2;
+            constexpr u8 memory = 0, bus = 2, fixed = 0xc; // both ends are as they stand here
+            w.u8_(byte_prefix).u8_(size);
+            w.u8_(0x88).u16_(13).u8_(bus).u8_(fixed).u8_(0).u16_(0).u16_(0).u16_(0).u16_(0).u16_(1);       // Word address space
+            w.u8_(0x47).u8_(1).u16_(0xcf8).u16_(0xcf8).u8_(1).u8_(8);                                       // I/O ports
+            w.u8_(0x87).u16_(23).u8_(memory).u8_(fixed).u8_(1).u32_(0).u32_(Assigned::window_base);         // Double-word address space
+            w.u32_(Assigned::window_base + Assigned::window_size - 1).u32_(0).u32_(Assigned::window_size);
+            w.u8_(0x79).u8_(0);
+        });
+    });
+}
+
 void dsdt_body(Writer& w, const Guest& g) {
     w.u8_(name_op).text("_S5_").u8_(package_op).u8_(8).u8_(4);
     w.u8_(byte_prefix).u8_(PowerManagement::sleep_type_s5).u8_(byte_prefix).u8_(PowerManagement::sleep_type_s5).u8_(0).u8_(0);
     w.u8_(scope_op);
     package_length(w, [&] {
         w.text("\\_SB_");
+        if (g.assigned_count)
+            pci_bus(w);
         for (unsigned n = 0; n < Guest::virtio_slots; ++n)
             if (g.virtio[n].kind())
                 virtio_device(w, g.virtio[n], n);

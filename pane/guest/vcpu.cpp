@@ -6,6 +6,7 @@
 #include "pane/kernel/cpu.h"
 #include "pane/schedule.h"
 #include "pane/vmx/capabilities.h"
+#include "pane/vtd/vtd.h"
 
 #include "vtx/spec/controls.h"
 
@@ -38,7 +39,20 @@ void Vcpu::skip_instruction() {
         vmwrite(F::guest_interruptibility_state, state & ~shadow);
 }
 
+bool Vcpu::uses_posting() const { return vtd_use.posted && guest->assigned_count; }
+
+void Vcpu::take_posted() {
+    u64 requested[4];
+    if (!uses_posting() || !posted.take(requested))
+        return;
+    for (unsigned n = 0; n < 4; ++n)
+        for (u64 word = requested[n]; word; word &= word - 1)
+            if (apic.accept_posted(static_cast<u8>(64 * n + static_cast<unsigned>(__builtin_ctzll(word)))))
+                ++guest->statistics.posted_taken;
+}
+
 void Vcpu::prepare_entry() {
+    take_posted();
     const auto& blocking = vtx::interruptibility;
     u64 primary = vmx_use.primary;
     const u64 state = vmread(F::guest_interruptibility_state);
@@ -101,6 +115,7 @@ void Vcpu::notify() {
 }
 
 bool Vcpu::can_wake() {
+    take_posted();
     if (nmi_pending || init_pending)
         return true;
     return interrupts_open && (apic.deliverable() || (guest->pic.asserted() && apic.takes_ext_int()));

@@ -4,6 +4,7 @@
 
 #include "pane/devices/local_apic.h"
 #include "pane/kernel/processor.h"
+#include "pane/vtd/posted.h"
 #include "pane/vmx/instructions.h"
 
 namespace vitrine::pane {
@@ -45,6 +46,8 @@ struct EntryState {
 };
 
 struct Vcpu {
+    PostedDescriptor posted{};
+
     enum class State : u8 { wait_for_sipi, runnable, halted };
 
     Registers registers{};
@@ -95,7 +98,14 @@ struct Vcpu {
     /// Something is pending that this processor must look at: wakes it or makes it exit.
     void notify();
     bool can_wake();
+
+    /// Its guest has a device whose interrupts may be posted.
+    bool uses_posting() const;
+
+    /// Device interrupts that no processor has taken out of the descriptor go to the local APIC.
+    void take_posted();
     void apic_mode_changed();
+    u64 pin_based() const;
 
     u64& gpr(unsigned n) { return (&registers.rax)[n]; }
 };

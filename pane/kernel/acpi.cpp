@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds RSDP, MADT and FADT, and \_S5 in the DSDT's bytes without an AML interpreter (ACPI 6.4, Software Programming Model).
+// Finds RSDP, MADT, MCFG, DMAR and FADT, and \_S5 in the DSDT's bytes without an AML interpreter (ACPI 6.4, Software Programming Model).
 #include "pane/kernel/acpi.h"
 
 #include "pane/kernel/processor.h"
@@ -59,14 +59,30 @@ void read_madt(u64 table, MachineTables& machine) {
         case local_apic: processor(peek<u8>(at + 3), peek<u32>(at + 4)); break;
         case local_x2apic: processor(peek<u32>(at + 4), peek<u32>(at + 8)); break;
         case io_apic:
-            if (peek<u32>(at + 8) == 0)
+            if (peek<u32>(at + 8) == 0) {
                 machine.io_apic = peek<u32>(at + 4);
+                machine.io_apic_id = peek<u8>(at + 2);
+            }
             break;
         case source_override:
             if (peek<u8>(at + 3) == 4)
                 machine.serial_pin = peek<u32>(at + 4);
             break;
         }
+}
+
+/// Segment 0 alone, and only where Pane's map reaches (PCI Firmware Specification, MCFG).
+void read_mcfg(u64 table, MachineTables& machine) {
+    for (u64 at = table + header_size + 8; at + 16 <= table + table_length(table); at += 16) {
+        const u64 base = peek<u64>(at);
+        const u8 last = peek<u8>(at + 11);
+        if (peek<u16>(at + 8) != 0 || (base + ((u64{last} + 1) << 20)) >> 32)
+            continue;
+        machine.ecam = base;
+        machine.ecam_first_bus = peek<u8>(at + 10);
+        machine.ecam_last_bus = last;
+        return;
+    }
 }
 
 /// \_S5 is Name(_S5_, Package() {SLP_TYPa, ...}): NameOp, the name, PackageOp, its length, the count, the first element.
@@ -106,6 +122,10 @@ void read_acpi(MachineTables& machine) {
             read_madt(table, machine);
         else if (is(table, "FACP", 4))
             read_fadt(table, machine);
+        else if (is(table, "MCFG", 4))
+            read_mcfg(table, machine);
+        else if (is(table, "DMAR", 4))
+            machine.dmar = table;
     });
     if (machine.processor_count == 0)
         machine.apic_ids[machine.processor_count++] = cpuid(1).ebx >> 24;

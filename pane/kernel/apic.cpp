@@ -2,6 +2,7 @@
 // The physical local APIC through MSRs or its page, the timer by TSC deadline or by count, the I/O APIC and the masked 8259s.
 #include "pane/kernel/apic.h"
 
+#include "pane/kernel/panic.h"
 #include "pane/kernel/processor.h"
 #include "pane/kernel/time.h"
 
@@ -83,6 +84,15 @@ void apic_set_timer(u64 deadline) {
 
 void apic_send(u32 destination, u8 vector) { command(destination, delivery(apic::DeliveryMode::fixed) | 1 << 14 | vector); }
 
+bool apic_is_x2apic() { return x2apic; }
+
+InterruptRequest apic_request(u32 destination, u8 vector) {
+    if (destination > 0xff)
+        panic("an interrupt for the processor with APIC id {} needs interrupt remapping", destination);
+    const auto& a = apic::msi_address;
+    return {a.fee.with(a.destination.with(0, destination), 0xfee), vector};
+}
+
 void apic_start_processor(u32 destination, u8 page) {
     command(destination, delivery(apic::DeliveryMode::init) | 1 << 14);
     wait_microseconds(10'000);
@@ -95,12 +105,17 @@ void apic_start_processor(u32 destination, u8 page) {
 void route_interrupts(u32 io_apic, u32 serial_pin, u32 destination) {
     out8(0x21, 0xff);
     out8(0xa1, 0xff);
-    const auto write_register = [&](u32 index, u32 value) {
+    io_apic_route(io_apic, serial_pin, u64{destination} << 56 | vector::serial); // edge, active high, open
+}
+
+void io_apic_route(u32 io_apic, u32 pin, u64 entry) {
+    const auto write_register = [&](u32 index, u64 value) {
         *reinterpret_cast<volatile u32*>(u64{io_apic}) = index;
-        *reinterpret_cast<volatile u32*>(u64{io_apic} + 0x10) = value;
+        *reinterpret_cast<volatile u32*>(u64{io_apic} + 0x10) = static_cast<u32>(value);
     };
-    write_register(0x11 + 2 * serial_pin, destination << 24);
-    write_register(0x10 + 2 * serial_pin, vector::serial); // edge, active high, open
+    write_register(0x10 + 2 * pin, apic::redirection.mask.mask());
+    write_register(0x11 + 2 * pin, entry >> 32);
+    write_register(0x10 + 2 * pin, entry);
 }
 
 PhysicalPicState physical_pic() {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pane's own interrupt table: exceptions are bugs and end in a dump, interrupts are counted and answered.
+// Pane's own interrupt table: exceptions are bugs and end in a dump, interrupts are counted and answered, and looked at later.
 #pragma once
 
 #include "words/integers.h"
@@ -14,5 +14,19 @@ struct InterruptFrame {
 };
 
 void interrupts_start();
+
+/// An interrupt has reached this processor: it is counted, and remembered for `look_at_arrivals`.
+void interrupt_taken(u8 vector);
+
+/// Looks at what a vector stands for: in the scheduler's loop, on any processor, with the lock held, once for `arrivals` interrupts.
+using Look = void (*)(void* context, u32 arrivals);
+
+/// A vector of Pane's own for a device; never given back. 0 when none is left.
+u8 take_vector(Look look, void* context);
+
+/// The same for a vector that is fixed.
+void set_look(u8 vector, Look look, void* context);
+
+void look_at_arrivals();
 
 } // namespace vitrine::pane

@@ -3,6 +3,7 @@
 #include "pane/kernel/memory.h"
 
 #include "pane/kernel/panic.h"
+#include "pane/kernel/processor.h"
 #include "words/bits.h"
 
 extern "C" char pane_start[], pane_code_end[], pane_end[];
@@ -83,6 +84,21 @@ u64 allocate(u64 size, u64 align) {
     if (!base)
         panic("no room for {} bytes; {} are free", size, free_memory());
     return base;
+}
+
+void map_devices(u64 base, u64 size) {
+    constexpr u64 present_write = 3, uncached = 0x18, large = 0x80, address_mask = 0x000f'ffff'ffff'f000;
+    const auto table = [](u64& entry) {
+        if (!entry)
+            entry = allocate(4096) | present_write;
+        return reinterpret_cast<u64*>(entry & address_mask);
+    };
+    if (base + size <= mapped_end)
+        return;
+    for (u64 at = align_down(base < mapped_end ? mapped_end : base, large_page); at < base + size; at += large_page) {
+        u64* pdpt = table(reinterpret_cast<u64*>(read_cr3() & address_mask)[bits(at, 47, 39)]);
+        table(pdpt[bits(at, 38, 30)])[bits(at, 29, 21)] = at | present_write | uncached | large; // nothing was there, so nothing is cached of it
+    }
 }
 
 u64 free_memory() {

@@ -21,6 +21,9 @@ u64 allocate(u64 size, u64 align = 4096);
 
 u64 free_memory();
 
+/// Device memory, address for address, uncached; below 4 GiB it is mapped already, with the types that the firmware has set in the MTRRs.
+void map_devices(u64 base, u64 size);
+
 /// Of Pane's own code and constants: the same at the end as at the start, whatever the guests have tried.
 u64 code_checksum();
 

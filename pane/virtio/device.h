@@ -53,7 +53,7 @@ private:
     u64 driver_features_ = 0;
 };
 
-extern const VirtioKind virtio_console, virtio_block, virtio_network;
+extern const VirtioKind virtio_console, virtio_block, virtio_network, virtio_vmdq;
 
 /// A character for the guest's hvc0.
 bool virtio_console_receive(Guest& guest, u8 c);

@@ -37,6 +37,7 @@ constexpr Wanted wanted[] = {
     {Word::pin,       vtx::pin.nmi_exiting,                          nullptr, "physical NMIs would go to guests"},
     {Word::pin,       vtx::pin.virtual_nmis,                         &VmxUse::virtual_nmis, "guests get no NMIs"},
     {Word::pin,       vtx::pin.activate_preemption_timer,            &VmxUse::preemption_timer, "slices end by the local APIC's timer"},
+    {Word::pin,       vtx::pin.process_posted_interrupts,            &VmxUse::posted, "each interrupt of an assigned device exits"},
     {Word::primary,   vtx::primary.interrupt_window_exiting,         nullptr, "nothing says when a guest takes interrupts"},
     {Word::primary,   vtx::primary.hlt_exiting,                      nullptr, "an idle guest would keep its processor"},
     {Word::primary,   vtx::primary.mwait_exiting,                    nullptr, "an idle guest would keep its processor"},
@@ -58,6 +59,7 @@ constexpr Wanted wanted[] = {
     {Word::exiting,   vtx::exiting.host_address_space_size,          nullptr, "Pane is 64-bit code"},
     {Word::exiting,   vtx::exiting.save_efer,                        nullptr, "guests' EFER would be lost"},
     {Word::exiting,   vtx::exiting.load_efer,                        nullptr, "Pane's EFER would be the guest's"},
+    {Word::exiting,   vtx::exiting.acknowledge_interrupt_on_exit,    &VmxUse::posted, "each interrupt of an assigned device exits"},
     {Word::exiting,   vtx::exiting.save_debug_controls,              &VmxUse::debug_controls, "guests' breakpoints do not survive a VM exit"},
     {Word::exiting,   vtx::exiting.save_pat,                         &VmxUse::pat, "IA32_PAT is fixed for guests"},
     {Word::exiting,   vtx::exiting.load_pat,                         &VmxUse::pat, "IA32_PAT is fixed for guests"},
@@ -99,6 +101,7 @@ void settle() {
     u.apic_registers &= u.apic_accesses;
     u.interrupt_delivery &= u.apic_registers;
     u.x2apic &= u.interrupt_delivery;
+    u.posted &= u.interrupt_delivery;
     u.virtual_nmis &= vtx::primary.nmi_window_exiting(allowed[1].one) != 0;
     u.invvpid_type = vtx::ept_vpid.invvpid_single(ept_vpid_word) ? 1 : 2;
     const bool can_flush = vtx::ept_vpid.invvpid(ept_vpid_word) &&
@@ -144,7 +147,8 @@ void vmx_check() {
         panic("this processor's VT-x lacks what Pane needs");
     settle();
     VmxUse& u = vmx_use;
-    u.pin = word(Word::pin);
+    // Posted interrupts are for guests that have a device; both controls of theirs come with that.
+    u.pin = word(Word::pin) & ~static_cast<u32>(vtx::pin.process_posted_interrupts.mask());
     const auto& p = vtx::primary;
     // Interrupt and NMI windows are opened when there is something to inject; the rest is as the table says.
     u.primary = word(Word::primary, u.io_bitmaps ? 0 : p.unconditional_io_exiting.mask()) &
@@ -153,7 +157,7 @@ void vmx_check() {
         u.primary |= static_cast<u32>(p.cr8_load_exiting.mask() | p.cr8_store_exiting.mask());
     // A guest starts in xAPIC mode; the two ways of APIC virtualisation exclude each other.
     u.secondary = word(Word::secondary) & ~static_cast<u32>(vtx::secondary.virtualize_x2apic_mode.mask());
-    u.exiting = word(Word::exiting);
+    u.exiting = word(Word::exiting) & ~static_cast<u32>(vtx::exiting.acknowledge_interrupt_on_exit.mask());
     u.entering = word(Word::entering) & ~static_cast<u32>(vtx::entering.ia32e_mode_guest.mask());
     print(serial_out, "pane: VT-x: EPT{}{}{}, ", u.ept_2m ? " with 2-MiB pages" : "", u.vpid ? ", VPID" : "",
           u.preemption_timer ? ", preemption timer" : "");

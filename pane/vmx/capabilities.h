@@ -12,7 +12,7 @@ struct Cpu;
 struct VmxUse {
     u32 pin, primary, secondary, exiting, entering;
     bool io_bitmaps, virtual_nmis, preemption_timer, tpr_shadow, apic_accesses, apic_registers, interrupt_delivery, x2apic, vpid,
-        rdtscp, invpcid, xsaves, pat, debug_controls, ept_2m, ept_accessed_dirty;
+        rdtscp, invpcid, xsaves, pat, posted, debug_controls, ept_2m, ept_accessed_dirty;
     unsigned preemption_rate;
     u64 invvpid_type;
 };

@@ -21,7 +21,7 @@ struct Range {
 
 u64 read_virtio(Vcpu& v, u32 offset, unsigned size) {
     VirtioDevice& d = v.guest->virtio[offset / VirtioDevice::window];
-    return d.kind() ? d.read(offset % VirtioDevice::window, size) : 0;
+    return d.kind() ? d.read(offset % VirtioDevice::window, size) : ~0ull;
 }
 
 void write_virtio(Vcpu& v, u32 offset, unsigned, u64 value) {
@@ -69,6 +69,13 @@ u64 with_size(u64 old, u64 value, unsigned size) {
     return (old & ~low_mask(8 * size)) | (value & low_mask(8 * size));
 }
 
+Assigned* assigned_at(const Guest& g, u64 gpa) {
+    for (unsigned n = 0; n < g.assigned_count; ++n)
+        if (g.assigned[n]->answers_at(gpa))
+            return g.assigned[n];
+    return nullptr;
+}
+
 } // namespace
 
 void device_memory_access(Vcpu& v, GuestPhysical gpa) {
@@ -83,7 +90,8 @@ void device_memory_access(Vcpu& v, GuestPhysical gpa) {
         return v.guest->end(Ending::crash, "reached for device memory by an instruction that is no MOV");
     }
     const Range* range = find(gpa.value);
-    ++(range ? v.guest->statistics.device_accesses : v.guest->statistics.ept_violations);
+    Assigned* device = range ? nullptr : assigned_at(*v.guest, gpa.value);
+    ++(range || device ? v.guest->statistics.device_accesses : v.guest->statistics.ept_violations);
     const u32 offset = range ? static_cast<u32>(gpa.value - range->base) : 0;
     u64 rsp = 0;
     u64& reg = register_of(v, m.reg, rsp);
@@ -91,8 +99,10 @@ void device_memory_access(Vcpu& v, GuestPhysical gpa) {
         const u64 value = m.immediate ? m.value : m.high_byte ? reg >> 8 : reg;
         if (range)
             range->write(v, offset, m.size, value & low_mask(8 * m.size));
+        else if (device)
+            device->memory_write(gpa.value, m.size, value & low_mask(8 * m.size));
     } else {
-        u64 value = range ? range->read(v, offset, m.size) : ~0ull;
+        u64 value = range ? range->read(v, offset, m.size) : device ? device->memory_read(gpa.value, m.size) : ~0ull;
         value &= low_mask(8 * m.size);
         if (m.sign_extend)
             value = sign_extend(value, 8 * m.size);

@@ -11,7 +11,7 @@ namespace vitrine::pane {
 
 namespace {
 
-constexpr u64 all_rights = 7, write_back = 6 << 3, leaf = 1 << 7;
+constexpr u64 all_rights = 7, leaf = 1 << 7;
 constexpr u64 address_mask = 0x000f'ffff'ffff'f000;
 
 u64* follow(u64 entry) { return reinterpret_cast<u64*>(entry & address_mask); }
@@ -48,9 +48,9 @@ void Ept::build(u64 memory, u64 size) {
     pointer_ = p.accessed_dirty.with(pointer_, vmx_use.ept_accessed_dirty);
 }
 
-void Ept::map_page(GuestPhysical from, u64 to) {
+void Ept::map_page(GuestPhysical from, u64 to, Type type) {
     constexpr u64 read_write = 3;
-    table(directory_entry(from.value))[bits(from.value, 20, 12)] = to | read_write | write_back;
+    table(directory_entry(from.value))[bits(from.value, 20, 12)] = to | read_write | type;
 }
 
 } // namespace vitrine::pane

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A guest's extended page tables: its own memory and nothing else (SDM volume 3, The Extended Page Table Mechanism).
+// A guest's extended page tables: its own memory, its own devices and nothing else (SDM volume 3, The Extended Page Table Mechanism).
 #pragma once
 
 #include "words/addresses.h"
@@ -11,8 +11,11 @@ class Ept {
 public:
     void build(u64 memory, u64 size);
 
-    /// One more page of 4 KiB, readable and writable, for the APIC-access page.
-    void map_page(GuestPhysical from, u64 to);
+    /// Memory types, as an entry has them.
+    enum Type : u64 { uncached = 0, write_back = 6 << 3 };
+
+    /// One more page of 4 KiB, readable and writable: the APIC-access page, or a page of an assigned device. Before the guest starts.
+    void map_page(GuestPhysical from, u64 to, Type type = write_back);
 
     u64 pointer() const { return pointer_; }
 

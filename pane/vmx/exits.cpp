@@ -188,6 +188,8 @@ void keep_interrupted_event(Vcpu& v) {
 void handle_exit(Vcpu& v) {
     const u64 reason = vmread(F::exit_reason) & 0xffff;
     ++v.guest->statistics.exits[reason < Statistics::most_reasons ? reason : 0];
+    if (!v.guest->alive())
+        return; // it has ended while this processor was in it
     keep_interrupted_event(v);
     const Handler handler = reason < Statistics::most_reasons ? dispatch.by_number[reason] : nullptr;
     if (!handler) {

@@ -53,8 +53,8 @@ constexpr PortRow rows[] = {
                                   [](Guest& g, u16 port, unsigned) { return g.power.read(port); },
                                   [](Guest& g, u16 port, unsigned, u32 value) { g.power.write(g, port, value); }},
     {0xcf9, 0xcf9, "reset",       all_ones, reset_control},
-    {0xcf8, 0xcff, "PCI",         [](Guest& g, u16 port, unsigned size) { return g.pci.read(port, size); },
-                                  [](Guest& g, u16 port, unsigned size, u32 value) { g.pci.write(port, size, value); }},
+    {0xcf8, 0xcff, "PCI",         [](Guest& g, u16 port, unsigned size) { return g.pci.read(g, port, size); },
+                                  [](Guest& g, u16 port, unsigned size, u32 value) { g.pci.write(g, port, size, value); }},
 };
 // clang-format on
 

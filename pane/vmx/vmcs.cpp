@@ -3,6 +3,7 @@
 #include "pane/guest/guest.h"
 #include "pane/guest/load.h"
 #include "pane/guest/vcpu.h"
+#include "pane/kernel/apic.h"
 #include "pane/kernel/cpu.h"
 #include "pane/kernel/memory.h"
 #include "pane/vmx/capabilities.h"
@@ -34,10 +35,14 @@ void write_segment(unsigned n, u64 selector, u64 base, u64 limit, u64 rights) {
 
 void write_controls(Vcpu& v) {
     const Guest& g = *v.guest;
-    vmwrite(F::pin_based, vmx_use.pin);
+    vmwrite(F::pin_based, v.pin_based());
     vmwrite(F::primary, vmx_use.primary);
     vmwrite(F::secondary, v.secondary);
-    vmwrite(F::exit_controls, vmx_use.exiting);
+    vmwrite(F::exit_controls, vmx_use.exiting | (v.uses_posting() ? vtx::exiting.acknowledge_interrupt_on_exit.mask() : 0));
+    if (v.uses_posting()) {
+        vmwrite(F::posted_interrupt_vector, vector::posted);
+        vmwrite(F::posted_interrupt_descriptor, reinterpret_cast<u64>(&v.posted));
+    }
     vmwrite(F::entry_controls, vmx_use.entering);
     for (const F f : {F::exception_bitmap, F::page_fault_mask, F::page_fault_match, F::cr3_target_count, F::exit_msr_store_count,
                       F::exit_msr_load_count, F::entry_msr_load_count, F::entry_interruption_information})
@@ -93,6 +98,12 @@ void write_host_state() {
 
 } // namespace
 
+/// Posted interrupts go with virtual-interrupt delivery; while the guest's local APIC is in a mode without it, Pane takes them.
+u64 Vcpu::pin_based() const {
+    const bool delivery = vtx::secondary.virtual_interrupt_delivery(secondary);
+    return vmx_use.pin | (uses_posting() && delivery ? vtx::pin.process_posted_interrupts.mask() : 0);
+}
+
 void Vcpu::start(Guest& owner, unsigned index) {
     guest = &owner;
     number = index;
@@ -111,6 +122,7 @@ void Vcpu::start(Guest& owner, unsigned index) {
     state = index == 0 ? State::runnable : State::wait_for_sipi;
     event = {};
     nmi_pending = init_pending = sipi_pending = false;
+    posted.reset();
     last = nullptr;
     vmclear(vmcs);
     vmptrld(vmcs);
@@ -177,6 +189,8 @@ void Vcpu::load(Cpu& cpu) {
     if (last != &cpu && vmx_use.vpid)
         invvpid(vmx_use.invvpid_type, vpid); // what it left here may be long out of date
     last = &cpu;
+    if (uses_posting())
+        posted.runs_on(cpu);
     vmwrite(F::host_gs_base, reinterpret_cast<u64>(&cpu));
     vmwrite(F::host_gdtr_base, reinterpret_cast<u64>(cpu.gdt));
     vmwrite(F::host_tr_base, reinterpret_cast<u64>(cpu.task_state));
@@ -186,8 +200,14 @@ void Vcpu::load(Cpu& cpu) {
 void Vcpu::unload() {
     save_slow_state(slow);
     vmclear(vmcs);
+    const Cpu& cpu = *on;
     on->running = nullptr;
     on = nullptr;
+    if (!uses_posting())
+        return;
+    posted.waits(cpu, state == State::halted);
+    if (state == State::halted)
+        notify(); // for what came before the descriptor was told
 }
 
 void Vcpu::apic_mode_changed() {
@@ -201,6 +221,7 @@ void Vcpu::apic_mode_changed() {
         word |= s.virtual_interrupt_delivery.mask();
     secondary = static_cast<u32>(word);
     vmwrite(F::secondary, secondary);
+    vmwrite(F::pin_based, pin_based());
     fill_msr_bitmap(*this);
 }
 
