@@ -107,6 +107,7 @@ void devices(const Guest& g) {
     figure(g, "accesses to device memory", g.statistics.device_accesses);
     figure(g, "  of these to its devices' own", g.statistics.device_accesses_trapped);
     figure(g, "accesses to its devices' configuration", g.statistics.config_accesses);
+    figure(g, "device interrupts refused", g.statistics.refused_interrupts);
     figure(g, "DMA faults", g.statistics.dma_faults);
     figure(g, "interrupt faults", g.statistics.interrupt_faults);
     for (unsigned n = 0; n < g.assigned_count; ++n)

@@ -171,6 +171,8 @@ void Assigned::power_on() {
 }
 
 void Assigned::stop_dma() {
+    if (dma_stopped_)
+        return;
     dma_stopped_ = true;
     command_bits(*function_, 0, pci::command.bus_master.mask());
     say("pane: {} of guest '{}' does no DMA any more", FunctionName(function_->id), guest_->config.name);

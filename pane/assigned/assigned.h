@@ -26,7 +26,10 @@ struct DeviceInterrupt {
 
 class Assigned {
 public:
-    /// Guest-physical space for BARs; below the guest's end of 32 bits and above its memory.
+    /// What a guest's devices may have of the machine's: entries for interrupts, and vectors of Pane's for those that it cannot post.
+    static constexpr unsigned most_entries = 256, most_vectors = 16;
+
+    /// Guest-physical space for BARs: above its memory, below 4 GiB.
     static constexpr u64 window_base = 0xc000'0000, window_size = 0x1000'0000;
 
     /// Takes the function and gives its BARs a place in the guest's memory map. Panics with a sentence when it cannot be assigned.
@@ -79,6 +82,7 @@ private:
     void table_written(u64 offset, unsigned size, u64 value);
     void update(DeviceInterrupt& i);
     bool route(DeviceInterrupt& i);
+    bool may_take(unsigned& taken, unsigned most, const char* what);
     void close_all();
     static void arrived(void* interrupt, u32 arrivals);
 

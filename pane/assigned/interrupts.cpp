@@ -53,9 +53,20 @@ void Assigned::arrived(void* interrupt, u32 arrivals) {
     g.deliver(message_of(i));
 }
 
+/// One guest's devices do not take what others need.
+bool Assigned::may_take(unsigned& taken, unsigned most, const char* what) {
+    if (taken < most)
+        return ++taken;
+    if (!guest_->statistics.refused_interrupts++)
+        say("pane: guest '{}' has {} {}, and no more; further interrupts of its devices stay masked", guest_->config.name, most, what);
+    return false;
+}
+
 /// Points the interrupt entry to where the guest's message goes. False: nowhere.
 bool Assigned::route(DeviceInterrupt& i) {
     if (!to_local_apics(i))
+        return false;
+    if (!i.entry.taken() && !may_take(guest_->device_entries, most_entries, "interrupt remapping entries"))
         return false;
     i.entry.take(function_->id);
     const Message m = message_of(i);
@@ -65,12 +76,10 @@ bool Assigned::route(DeviceInterrupt& i) {
         i.entry.post(reinterpret_cast<u64>(&target->posted), m.vector);
         return true;
     }
-    if (!i.vector)
+    if (!i.vector && may_take(guest_->device_vectors, most_vectors, "vectors"))
         i.vector = take_vector(arrived, &i);
-    if (!i.vector) {
-        say("pane: no vector is left for an interrupt of {}; it stays masked", FunctionName(function_->id));
+    if (!i.vector)
         return false;
-    }
     const Cpu* cpu = target && target->last ? target->last : cpus[guest_->number % cpu_count];
     i.entry.to_processor(cpu->apic_id, i.vector);
     return true;

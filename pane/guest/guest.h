@@ -46,6 +46,7 @@ struct Guest {
     unsigned assigned_count = 0;
     Domain domain;         ///< what its devices reach: its memory, at the same addresses
     u64 device_memory = 0; ///< bytes given out of Assigned's window
+    unsigned device_entries = 0, device_vectors = 0;
 
     Statistics statistics;
     u64 port_writes[65536]{};

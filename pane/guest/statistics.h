@@ -23,6 +23,7 @@ struct Statistics {
     u64 posted_taken = 0;          ///< posted ones that Pane found in a descriptor, because the guest was not running
     u64 device_accesses_trapped = 0; ///< to its devices' memory, where Pane stands between
     u64 config_accesses = 0;       ///< to its devices' configuration space
+    u64 refused_interrupts = 0;    ///< of its devices, for which nothing was left; they stay masked
     u64 dma_faults = 0, interrupt_faults = 0; ///< blocked requests of its devices that the remapping units have recorded
 };
 

@@ -21,7 +21,7 @@ struct Range {
 
 u64 read_virtio(Vcpu& v, u32 offset, unsigned size) {
     VirtioDevice& d = v.guest->virtio[offset / VirtioDevice::window];
-    return d.kind() ? d.read(offset % VirtioDevice::window, size) : 0;
+    return d.kind() ? d.read(offset % VirtioDevice::window, size) : ~0ull;
 }
 
 void write_virtio(Vcpu& v, u32 offset, unsigned, u64 value) {

@@ -11,7 +11,7 @@ struct MachineTables;
 /// One entry, for one source. Until it is opened, and after it is closed, the source's interrupt is blocked and told as a fault.
 class InterruptEntry {
 public:
-    /// Panics when the table is full. Another `take` does nothing.
+    /// Panics when the table is full: callers keep count of theirs. Another `take` does nothing.
     void take(u16 source);
 
     bool taken() const { return source_id_ != none; }
