@@ -19,7 +19,7 @@ std::string title_of(const Cell& c) {
 }
 
 std::string table_html(const Table& table) {
-    std::string text;
+    std::string text = "<div class=table>";
     if (!table.title.empty())
         text += fmt::format("<h4>{}</h4>", escaped(table.title));
     if (!table.note.empty())
@@ -44,7 +44,7 @@ std::string table_html(const Table& table) {
         }
         text += "</tr>\n";
     }
-    return text + "</tbody></table></div>\n";
+    return text + "</tbody></table></div></div>\n";
 }
 
 std::string panel_html(const Panel& p, bool numbered, unsigned number) {
@@ -56,15 +56,17 @@ std::string panel_html(const Panel& p, bool numbered, unsigned number) {
         text += fmt::format("<p class=note>{}</p>", escaped(p.note));
     if (p.tables.empty())
         text += fmt::format("<p class=none>{}</p>", escaped(p.none));
+    text += "<div class=tables>";
     for (const Table& t : p.tables)
         text += table_html(t);
-    return text + "</section>\n";
+    return text + "</div></section>\n";
 }
 
 std::string head_html(const Section& s) {
     if (s.head.empty())
         return {};
-    std::string text = "<dl class=cards>";
+    constexpr std::size_t eight = 16; ///< cells: a name and a figure each
+    std::string text = fmt::format("<dl class=\"cards{}\">", s.head.size() == eight ? " eight" : "");
     for (std::size_t n = 0; n + 1 < s.head.size(); n += 2) {
         const Cell& c = s.head[n + 1];
         text += fmt::format("<div><dt>{}</dt><dd{}{}>{}</dd></div>", escaped(s.head[n].text), title_of(c), attributes(c), escaped(c.text));

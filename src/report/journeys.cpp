@@ -2,6 +2,7 @@
 // Following frames. Each step is an event of the glass that names the same adapter, queue, function, requester, descriptor or vector as the last.
 #include "report/journeys.h"
 
+#include "report/tables.h"
 #include "vtd/spec/structures.h"
 
 #include <fmt/format.h>
@@ -163,7 +164,7 @@ void Journeys::interrupt(const Told& t) {
     each(Waits::send, [&](const Flight& f) { return f.journey.function == t.text("function") && f.message_vector == t.number("vector"); },
          [&](Flight& f) {
              step(f, t, Lane::interrupt, fmt::format("MSI-X message {} of {}", f.message_vector, f.journey.function),
-                  fmt::format("{} ns after the frame was in its ring", t.place.time - f.last));
+                  fmt::format("{} after the frame was in its ring", time_text(t.place.time - f.last)));
              f.waits = Waits::message;
          });
 }

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <set>
+#include <tuple>
 
 namespace vitrine::report {
 
@@ -34,18 +35,19 @@ std::string step_html(const Journey& j, std::size_t n) {
                        escaped(s.what), s.inferred ? " <em>inferred from the order of events</em>" : "", escaped(s.detail));
 }
 
-unsigned reached(const Journey& j) {
+/// How much there is to see: a guest, many lanes, a virtual function.
+auto worth(const Journey& j) {
     std::set<Lane> seen;
     for (const Step& s : j.steps)
         seen.insert(s.lane);
-    return static_cast<unsigned>(seen.size());
+    return std::tuple(j.end == JourneyEnd::guest, seen.size(), j.function != j.adapter);
 }
 
 std::string journey_html(const Journey& j, bool open) {
     const u64 took = j.steps.empty() ? 0 : j.steps.back().time - j.steps.front().time;
-    std::string text = fmt::format("<details class=journey{}><summary><b>Frame {}</b> to {} pool {}{}{}: {} in {}</summary><p class=note>{}</p><ol><li class=names><div class=lanes>", open ? " open" : "", j.number,
+    std::string text = fmt::format("<details class=journey{}><summary><b>Frame {}</b> to {} pool {}{}{}: {}{}</summary><p class=note>{}</p><ol><li class=names><div class=lanes>", open ? " open" : "", j.number,
                                    escaped(j.adapter), j.pool, j.function.empty() || j.function == j.adapter ? "" : ", " + escaped(j.function), j.guest ? fmt::format(", VM {}", j.guest) : "",
-                                   escaped(text_of(j.end)), time_text(took), escaped(j.frame));
+                                   escaped(text_of(j.end)), took ? ", after " + time_text(took) : std::string(), escaped(j.frame));
     for (const LaneRow& lane : lanes)
         text += fmt::format("<span title=\"{}\">{}</span>", escaped(lane.what), escaped(lane.name));
     text += "</div></li>\n";
@@ -59,10 +61,10 @@ std::string journey_html(const Journey& j, bool open) {
 std::string journeys_html(const Report& report) {
     if (report.journeys.empty())
         return {};
-    // The one that came furthest is open.
+    // The most telling one is open.
     std::size_t best = 0;
     for (std::size_t n = 1; n < report.journeys.size(); ++n)
-        if (reached(report.journeys[n]) > reached(report.journeys[best]))
+        if (worth(report.journeys[n]) > worth(report.journeys[best]))
             best = n;
     std::string text = fmt::format("<section class=part id=frames><h2>One frame's way</h2><p class=note>The first frames of each pool and outcome, {} of {}: from the wire through the filter, the ring and "
                                    "its remapped DMA to the interrupt and whoever takes it. Each step is an event at an exact virtual time.</p>\n",

@@ -35,7 +35,7 @@ std::string_view text_of(JourneyEnd end) {
         "under way when the run ended",
         "lost",
         "no interrupt: the driver polls, or has masked it",
-        "its interrupt was taken by the processor's own system",
+        "its interrupt was taken by the VMM, or by the system without one",
         "its interrupt reached the guest",
     };
     return texts[static_cast<unsigned>(end)];

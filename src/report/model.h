@@ -114,7 +114,7 @@ inline constexpr std::array<LaneRow, static_cast<unsigned>(Lane::count)> lanes{{
     {"ring", "queue of the pool"},
     {"DMA", "VT-d translates the device's addresses"},
     {"interrupt", "message, remapped or posted by VT-d"},
-    {"VMM", "VMX root operation, or no VMX"},
+    {"VMM or OS", "VMX root operation, or a system without VMX"},
     {"guest", "VMX non-root operation"},
 }};
 

@@ -37,10 +37,10 @@ std::vector<Layer> layers_of(const Series& series) {
     return layers;
 }
 
-/// 1, 2 or 5 times a power of ten, at least n.
+/// An even digit times a power of ten, or 1, at least n.
 u64 rounded_up(u64 n) {
     for (u64 power = 1;; power *= 10)
-        for (const u64 digit : {1, 2, 5})
+        for (const u64 digit : {1, 2, 4, 6, 8})
             if (digit * power >= n)
                 return digit * power;
 }

@@ -23,27 +23,29 @@ nav a:hover{border-color:var(--accent);color:var(--accent)}
 .part{margin:22px 0;background:var(--paper);border:1px solid var(--line);border-radius:12px;padding:20px 22px}
 h2{margin:0 0 4px;font-size:20px;letter-spacing:-.01em}
 h3{margin:0 0 4px;font-size:16px;display:flex;align-items:center;gap:9px}
-h4{margin:14px 0 4px;font-size:13px;color:var(--soft);font-weight:600}
+h4{margin:0 0 4px;font-size:13px;color:var(--soft);font-weight:600}
 .number{flex:none;width:22px;height:22px;border-radius:50%;background:var(--accent);color:var(--paper);font-size:12px;font-weight:700;display:grid;place-items:center}
 .note,.none{margin:0 0 10px;color:var(--soft);font-size:13px}
 .none{font-style:italic}
-.cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:10px;margin:12px 0 16px}
-.cards>div{background:var(--faint);border-radius:9px;padding:9px 12px}
+.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:10px;margin:12px 0 16px}
+.cards>div{background:var(--faint);border-radius:9px;padding:9px 12px;display:flex;flex-direction:column;justify-content:space-between}
 dt{color:var(--soft);font-size:12px;line-height:1.3}
-dd{margin:2px 0 0;font-size:19px;font-weight:650;letter-spacing:-.01em}
+.cards.eight{grid-template-columns:repeat(4,minmax(0,1fr))}
+dd{margin:2px 0 0;font-size:18px;white-space:nowrap;font-weight:650;letter-spacing:-.01em}
 .panels{display:grid;grid-template-columns:minmax(0,1fr);gap:16px}
 .panel{border-top:1px solid var(--line);padding-top:14px;min-width:0}
-@media(min-width:1000px){.four{grid-template-columns:repeat(2,minmax(0,1fr));gap:20px 28px}.four>.panel:first-child{grid-column:1/-1}
-.four>.panel:nth-child(3){grid-row:2/4;grid-column:2}}
+@media(min-width:1000px){.four{grid-template-columns:minmax(0,4fr) minmax(0,7fr);grid-template-rows:auto auto 1fr;gap:20px 32px}.four>.panel:first-child{grid-column:1/-1}
+.four>.panel:nth-child(3){grid-row:2/4;grid-column:2}.four>.panel:nth-child(3)>.tables{columns:2;column-gap:32px}}
+.table{break-inside:avoid;padding-top:10px}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:13px}
 th,td{padding:5px 8px;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
 th:first-child{text-align:left;padding-left:0;white-space:normal;min-width:110px}
 td:last-child,th:last-child{padding-right:4px}
-thead th{color:var(--soft);font-weight:600;font-size:12px;vertical-align:bottom}
+thead th{color:var(--soft);font-weight:600;font-size:12px;vertical-align:bottom;white-space:normal;overflow-wrap:normal}
 tbody th{font-weight:500}
 tbody tr:last-child>*{border-bottom:0}
-.bar{background:linear-gradient(to left,var(--bar) var(--p),transparent 0);background-origin:content-box;border-radius:2px}
+.bar{background:linear-gradient(var(--bar),var(--bar)) right/var(--p) 100% no-repeat}
 details>summary{cursor:pointer;color:var(--soft);font-size:13px}
 .legend{display:flex;flex-wrap:wrap;gap:3px 16px;font-size:12.5px;color:var(--soft);list-style:none;padding:0;margin:0 0 8px}
 .legend i{display:inline-block;width:11px;height:11px;border-radius:3px;margin-right:6px;vertical-align:-1px}
@@ -72,7 +74,7 @@ figcaption b{color:var(--ink);font-size:14.5px}
 .journey>summary{font-size:14px;color:var(--ink)}
 .journey>.note{margin:4px 0 8px}
 ol{list-style:none;margin:0;padding:0}
-.journey li{display:grid;grid-template-columns:minmax(0,500px) 150px minmax(0,1fr);gap:0 18px;align-items:stretch}
+.journey li{display:grid;grid-template-columns:minmax(0,470px) 172px minmax(0,1fr);gap:0 18px;align-items:stretch}
 .lanes{position:relative;background:repeating-linear-gradient(to right,var(--faint) 0 calc(100%/7),transparent calc(100%/7) calc(200%/7));min-height:50px}
 .names .lanes{display:flex;min-height:0}
 .names span{flex:1 1 0;text-align:center;font-size:12px;font-weight:600;color:var(--soft);padding:4px 0}
@@ -84,7 +86,7 @@ ol{list-style:none;margin:0;padding:0}
 .lane{color:#fff;border-radius:4px;padding:0 6px;font-size:11px;font-weight:600;display:none}
 .when{font-size:11.5px;line-height:1.35;color:var(--soft);text-align:right;align-self:center}
 .when b{display:block;color:var(--ink);font-size:13px}
-.when span{display:block}
+.when span{display:block;white-space:nowrap}
 .what{align-self:center;font-size:13.5px;line-height:1.35;padding:5px 0}
 .what b{font-weight:600}
 .what em{color:var(--soft);font-size:12px}
@@ -92,7 +94,7 @@ ol{list-style:none;margin:0;padding:0}
 #exact li{margin:4px 0;font-size:13.5px;color:var(--soft)}
 #exact ul{margin:6px 0 0;padding-left:18px}
 @media(max-width:700px){header,main,nav{padding-left:12px;padding-right:12px}.part{padding:16px 14px;border-radius:10px}h1{font-size:23px}.second{display:none}
-.cards{grid-template-columns:repeat(2,minmax(0,1fr))}dd{font-size:17px}th,td{padding:5px 4px}
+.cards,.cards.eight{grid-template-columns:repeat(2,minmax(0,1fr))}dd{font-size:17px}th,td{padding:5px 4px}table{font-size:12.5px}th:first-child{min-width:84px}
 .journey li{grid-template-columns:98px minmax(0,1fr);gap:0 10px}.lanes{grid-row:1/3;min-height:72px}.names{display:none!important}.lane{display:inline-block}
 .when{text-align:left;align-self:end;padding-top:6px}.when b,.when span{display:inline;margin-right:6px}.what{padding:0 0 6px;align-self:start}}
 @media print{body{background:#fff}.part{break-inside:avoid;border:0}nav{display:none}}

@@ -52,7 +52,7 @@ Table counts(std::string title, std::string_view column, const std::string& figu
 // ---- a guest's four paths ---------------------------------------------------------------------------------------------------
 
 Panel code(const Guest& g, const std::string& id) {
-    Panel panel{"Guest code", "VM exits by reason; the instructions and the virtual time before each in the guest, and behind it in the VMM until the next VM entry.", {}, ""};
+    Panel panel{"Guest code", "VM exits by reason; the instructions and the virtual time before each in the guest, and behind it in the VMM until the next VM entry, waiting included.", {}, ""};
     Table table{"", "", {{"exit reason"}, {"exits"}, {"guest instructions", true}, {"VMM instructions"}, {"mean", true}, {"guest time", true}, {"VMM time"}}, {}};
     std::vector<std::pair<ExitReason, ExitSum>> rows(g.exits.begin(), g.exits.end());
     std::stable_sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.second.exits > b.second.exits; });
@@ -102,12 +102,29 @@ Table ports(const Guest& g, const std::string& id) {
     return table;
 }
 
+Table pic(const Guest& g, const std::string& id) {
+    Table table{"Writes to the 8259s, by register", "", {{"register"}, {"master"}, {"slave"}}, {}};
+    for (const std::string name : {"ICW1", "ICW2", "ICW3", "ICW4", "OCW1", "OCW2", "OCW3"}) {
+        std::vector<Cell> row{Cell::words(name)};
+        u64 both = 0;
+        for (const std::string chip : {"master", "slave"}) {
+            const auto found = g.pic.find(chip + " " + name);
+            const u64 n = found == g.pic.end() ? 0 : found->second;
+            both += n;
+            row.push_back(Cell::count(fmt::format("{}.8259.{}-{}", id, chip, slug(name)), n));
+        }
+        if (both)
+            table.rows.push_back(std::move(row));
+    }
+    return table;
+}
+
 Panel device_io(const Guest& g, const std::string& id) {
     Panel panel{"Device I/O", "What the guest meant for devices, what came from them, and what it was given.", {}, "No port was intercepted and no interrupt passed."};
     if (!g.ports.empty())
         panel.tables.push_back(ports(g, id));
     if (!g.pic.empty())
-        panel.tables.push_back(counts("Writes to the 8259s, by register", "register", id + ".8259", g.pic));
+        panel.tables.push_back(pic(g, id));
     Table table{"Interrupts", "", {{"interrupt"}, {"count"}}, {}};
     const auto row = [&](std::string_view what, std::string_view figure, u64 n) {
         if (n)
@@ -137,12 +154,11 @@ Panel device_io(const Guest& g, const std::string& id) {
 }
 
 Table dma_table(std::string title, std::string_view who) {
-    return {std::move(title), "", {{who}, {"reads"}, {"writes"}, {"bytes", true}, {"blocked"}}, {}};
+    return {std::move(title), "", {{who}, {"reads"}, {"writes"}, {"blocked"}}, {}};
 }
 
 std::vector<Cell> dma_row(const DmaSum& sum, std::string name, const std::string& figure) {
-    return {Cell::words(std::move(name)), Cell::count(figure + ".reads", sum.reads), Cell::count(figure + ".writes", sum.writes), Cell::count(figure + ".bytes", sum.bytes),
-            Cell::count(figure + ".blocked", sum.blocked)};
+    return {Cell::words(std::move(name)), Cell::count(figure + ".reads", sum.reads), Cell::count(figure + ".writes", sum.writes), Cell::count(figure + ".blocked", sum.blocked)};
 }
 
 Panel dma(const Guest& g, const Remapping& r, const std::string& id) {
@@ -239,10 +255,11 @@ Section remapping(const Report& report) {
     total("IOTLB misses", "vtd.iotlb.miss");
     Panel devices{"By device", "All DMA of a device, translated or not, and the messages that it sent.", {}, "No device has done anything."};
     Table table = dma_table("", "device");
-    table.columns.insert(table.columns.end(), {{"remapped"}, {"posted"}});
+    table.columns.insert(table.columns.end(), {{"bytes", true}, {"remapped"}, {"posted"}});
     for (const auto& [id, sum] : r.devices) {
         const std::string figure = fmt::format("vtd.device.{}", device_text(id));
         auto row = dma_row(sum, fmt::format("{} {}", device_text(id), sum.name), figure);
+        row.push_back(Cell::count(figure + ".bytes", sum.bytes));
         const auto counted = r.interrupts.find(id);
         row.push_back(Cell::count(figure + ".remapped", counted == r.interrupts.end() ? 0 : counted->second.first));
         row.push_back(Cell::count(figure + ".posted", counted == r.interrupts.end() ? 0 : counted->second.second));
