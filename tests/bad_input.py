@@ -138,6 +138,8 @@ TABLE = [
     ("five serial ports",         [*kernel, *["--serial", "none"] * 5],         r"--serial none: there are at most 4 serial ports"),
     ("serial file nowhere",       [*kernel, "--serial", f"file:{no_dir}"],      r"--serial file:\S+: cannot be written"),
     ("socket nowhere",            [*kernel, "--serial", f"unix:{no_dir}"],      r"--serial unix:\S+: cannot listen there"),
+    ("report nowhere",            [*kernel, "--report", no_dir],                r"--report '\S+nowhere/file' cannot be written"),
+    ("report is a directory",     [*kernel, "--report", folder],                r"--report '\S+' cannot be written: it exists and is no regular file"),
     ("trace file nowhere",        [*kernel, "--trace", "cpu", "--trace-file", no_dir], r"--trace-file \S+: cannot be written"),
     ("directory as trace file",   [*kernel, "--trace", "cpu", "--trace-file", folder], r"--trace-file \S+: cannot be written"),
     ("trace file without topic",  [*kernel, "--trace-file", folder / "t"],      r"--trace-file needs --trace"),

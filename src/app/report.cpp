@@ -43,14 +43,16 @@ bool RunReport::passed() const {
     return ending.kind == EndingKind::power_off || (ending.kind == EndingKind::debug_exit && ending.verdict == 0);
 }
 
+std::string outcome_text(const RunReport& r) { return fmt::format("{} (status {})", outcome(r), r.status); }
+
 std::string stats_text(const RunReport& r) {
-    std::string text = fmt::format("outcome             {} (status {})\n"
+    std::string text = fmt::format("outcome             {}\n"
                                    "instructions        {}\n"
                                    "retired             {}\n"
                                    "virtual seconds     {:.9f}\n"
                                    "host seconds        {:.3f}\n"
                                    "million per second  {:.1f}\n",
-                                   outcome(r), r.status, r.instructions, r.retired, r.virtual_seconds(),
+                                   outcome_text(r), r.instructions, r.retired, r.virtual_seconds(),
                                    r.host_seconds(), r.million_instructions_per_second());
     if (r.hash)
         text += fmt::format("hash                {}\n", r.hash->text());
@@ -71,7 +73,7 @@ std::string tap_text(const RunReport& r) {
     std::string text = "TAP version 13\n1..1\n";
     text += fmt::format("{} 1 - {}\n", r.passed() ? "ok" : "not ok", r.name);
     if (!r.passed())
-        text += fmt::format("# {} (status {})\n", outcome(r), r.status);
+        text += fmt::format("# {}\n", outcome_text(r));
     return text;
 }
 
@@ -84,7 +86,7 @@ std::string junit_text(const RunReport& r) {
                                    r.passed() ? 0 : 1, r.host_seconds(), name);
     if (!r.passed())
         text += fmt::format("<failure message=\"{}\">{}</failure>",
-                            escaped_xml(fmt::format("{} (status {})", outcome(r), r.status)),
+                            escaped_xml(outcome_text(r)),
                             escaped_xml(ending_text(r.ending)));
     text += "</testcase>\n</testsuite>\n</testsuites>\n";
     return text;

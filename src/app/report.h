@@ -23,6 +23,7 @@ struct RunReport {
     std::optional<jit::TranslatorStats> translator;
     std::map<std::string, u64, std::less<>> counters;
     VmxReport vmx;
+    std::string glass; ///< --report as text
 
     double virtual_seconds() const { return static_cast<double>(virtual_time) / 1e9; }
     double host_seconds() const { return static_cast<double>(host_time) / 1e9; }
@@ -32,6 +33,7 @@ struct RunReport {
     bool passed() const;
 };
 
+std::string outcome_text(const RunReport& report); ///< "power-off (status 0)"
 std::string stats_text(const RunReport& report);
 std::string json_text(const RunReport& report); ///< one line
 std::string tap_text(const RunReport& report);

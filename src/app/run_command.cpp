@@ -267,6 +267,11 @@ Expected<> json(RunOptions& o, const std::string&) {
     return {};
 }
 
+Expected<> report(RunOptions& o, const std::string& v) {
+    o.report = v;
+    return {};
+}
+
 Expected<> junit(RunOptions& o, const std::string& v) {
     o.junit = v;
     return {};
@@ -318,6 +323,7 @@ constexpr OptionRow rows[] = {
     {"--trace-file",  single, "FILE",  "where it is told instead of standard error; NAME.pftrace: for Perfetto's viewer (vmx without --trace)", trace_file},
     {"--stats",       flag,   "",      "tell at the end what was executed, and how fast", stats},
     {"--perf-map",    flag,   "",      "name translated code for perf on the host, in /tmp/perf-PID.map", perf_map},
+    {"--report",      single, "FILE.html|-", "tell at the end what each guest, device and adapter did: a page for a browser, and text on standard error; -: text alone", report},
     {"--json",        flag,   "",      "report the run as one line of JSON, last on standard output", json},
     {"--junit",       single, "FILE",  "report the run as a test in JUnit's form", junit},
     {"--tap",         flag,   "",      "report the run as a test in TAP's form, last on standard output", tap},

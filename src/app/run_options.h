@@ -31,6 +31,7 @@ struct RunOptions {
     bool stats = false, json = false, tap = false;
     bool perf_map = false; ///< names of translated code for perf on the host
     std::string junit;
+    std::string report; ///< of the glass: a page, or - for text alone
     bool escapes_without_terminal = false; ///< Ctrl-A works on pipes too
     bool quiet = false;                    ///< nothing about the guest's odd behaviour on standard error
     std::vector<std::string> given;        ///< names of options; a restored or replayed machine must not contradict its file

@@ -7,8 +7,11 @@
 #include "app/state_files.h"
 #include "app/watch.h"
 #include "host/console.h"
+#include "host/new_file.h"
 #include "machine/machine.h"
 #include "machine/net.h"
+#include "report/run_watch.h"
+#include "report/writers.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -111,6 +114,13 @@ void add_hash_lines(const RunOptions& options, Machine& m, Marks& marks) {
         });
 }
 
+/// The page appears whole or not at all.
+Expected<> write_page(host::NewFile& file, const report::Report& r) {
+    const std::string page = report::html(r);
+    TRY(file.write({reinterpret_cast<const u8*>(page.data()), page.size()}));
+    return file.commit();
+}
+
 /// Runs to the end, with everything on the way that was asked for.
 Ending go(const RunOptions& options, Machine& m, Watch& watch, Marks& marks, u64 end_instant) {
     for (;;) {
@@ -157,6 +167,17 @@ Expected<RunReport> run_session(RunOptions options) {
     files.add_marks(options, marks);
     add_hash_lines(options, *m, marks);
 
+    std::optional<host::NewFile> page;
+    if (!options.report.empty() && options.report != "-") {
+        auto made = host::NewFile::create(options.report);
+        if (!made.ok())
+            return Error("--report " + made.error().message, made.error().status);
+        page.emplace(std::move(made).value());
+    }
+    std::optional<report::RunWatch> glass_watch;
+    if (!options.report.empty())
+        glass_watch.emplace(*m);
+
     Watch watch(*m, outside.signals, outside.console.get(), outside.monitor);
     if (options.gdb)
         TRY(watch.open_gdb(options));
@@ -174,6 +195,15 @@ Expected<RunReport> run_session(RunOptions options) {
     report.translator = m->translator_stats();
     report.counters = m->glass().counters();
     report.vmx = vmx_report(*m);
+    if (glass_watch) {
+        report::Report figures = glass_watch->finish();
+        figures.title = report.name;
+        figures.outcome = outcome_text(report);
+        figures.host_time = report.host_time;
+        report.glass = report::text(figures);
+        if (page)
+            TRY(write_page(*page, figures));
+    }
     if (outside.perfetto)
         TRY(outside.perfetto->finish(m->now()));
     if (outside.trace && (std::fflush(outside.trace.get()) != 0 || std::ferror(outside.trace.get())))
@@ -186,6 +216,7 @@ void print_report(const RunOptions& options, const RunReport& report) {
         std::fprintf(stderr, "vitrine: %s\n", text.c_str());
     if (options.stats)
         std::fputs(stats_text(report).c_str(), stderr);
+    std::fputs(report.glass.c_str(), stderr);
     std::string last;
     if (options.tap)
         last += tap_text(report);

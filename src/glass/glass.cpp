@@ -14,18 +14,22 @@ namespace {
 constexpr std::array<std::string_view, static_cast<unsigned>(Topic::count)> topic_names{
     "cpu", "memory", "vmx", "jit", "interrupts", "pci", "vtd", "vtc", "chipset", "devices", "firmware", "machine", "debug"};
 
+constexpr u64 mask_of(Topic topic) { return 1ull << static_cast<unsigned>(topic); }
+
 } // namespace
 
 std::string_view name_of(Topic topic) { return topic_names[static_cast<unsigned>(topic)]; }
 
 void Glass::enable(Topic topic, bool on) {
-    const u64 mask = 1ull << static_cast<unsigned>(topic);
-    enabled_ = on ? enabled_ | mask : enabled_ & ~mask;
+    const u64 mask = mask_of(topic);
+    told_ = on ? told_ | mask : told_ & ~mask;
+    heard_ = told_ | watched_;
 }
 
 bool Glass::enable(std::string_view name) {
     if (name == "all") {
-        enabled_ = (1ull << static_cast<unsigned>(Topic::count)) - 1;
+        told_ = mask_of(Topic::count) - 1;
+        heard_ = told_ | watched_;
         return true;
     }
     for (unsigned i = 0; i < topic_names.size(); ++i)
@@ -39,7 +43,18 @@ bool Glass::enable(std::string_view name) {
 void Glass::odd(Topic topic, std::string_view event, std::initializer_list<Detail> details) {
     const u64 seen = ++counter(event);
     if (seen <= shown_odd || on(topic))
-        say(topic, event, details);
+        say(topic, event, details, seen <= shown_odd || (told_ & mask_of(topic)));
+}
+
+void Glass::report(Topic topic, std::string_view event, std::initializer_list<Detail> details) { say(topic, event, details, true); }
+
+void Glass::set_watcher(std::initializer_list<Topic> topics, Listener watcher) {
+    watcher_ = std::move(watcher);
+    watched_ = 0;
+    if (watcher_)
+        for (const Topic topic : topics)
+            watched_ |= mask_of(topic);
+    heard_ = told_ | watched_;
 }
 
 u64& Glass::counter(std::string_view name) {
@@ -47,10 +62,18 @@ u64& Glass::counter(std::string_view name) {
     return found != counters_.end() ? found->second : counters_.emplace(std::string(name), 0).first->second;
 }
 
-void Glass::say(Topic topic, std::string_view event, std::initializer_list<Detail> details) {
-    if (!sink_ && !listener_)
+void Glass::say(Topic topic, std::string_view event, std::initializer_list<Detail> details) { say(topic, event, details, told_ & mask_of(topic)); }
+
+void Glass::say(Topic topic, std::string_view event, std::initializer_list<Detail> details, bool shown) {
+    const bool watched = watched_ & mask_of(topic);
+    shown = shown && (sink_ || listener_);
+    if (!watched && !shown)
         return;
-    const Place p = place_ ? place_() : Place{};
+    const Place p = place();
+    if (watched)
+        watcher_(p, topic, event, details);
+    if (!shown)
+        return;
     if (listener_)
         listener_(p, topic, event, details);
     if (!sink_)

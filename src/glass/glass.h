@@ -41,8 +41,8 @@ class Glass {
 public:
     using Sink = std::function<void(std::string_view line)>;
 
-    /// An off topic costs this one predictable branch.
-    bool on(Topic topic) const { return (enabled_ >> static_cast<unsigned>(topic)) & 1; }
+    /// Whether anybody hears of the topic. An off topic costs this one predictable branch.
+    bool on(Topic topic) const { return (heard_ >> static_cast<unsigned>(topic)) & 1; }
 
     void enable(Topic topic, bool on = true);
 
@@ -59,7 +59,7 @@ public:
     void odd(Topic topic, std::string_view event, std::initializer_list<Detail> details = {});
 
     /// A finding: shown whenever it is told. The teller tells each once, and counts.
-    void report(Topic topic, std::string_view event, std::initializer_list<Detail> details) { say(topic, event, details); }
+    void report(Topic topic, std::string_view event, std::initializer_list<Detail> details);
 
     /// Where the machine is now.
     Place place() const { return place_ ? place_() : Place{}; }
@@ -77,6 +77,9 @@ public:
     /// Gets each event that is told as it is, beside the lines.
     void set_listener(Listener listener) { listener_ = std::move(listener); }
 
+    /// Gets each event of these topics, told or not: nothing is shown because of it. One watcher; an empty one ends it.
+    void set_watcher(std::initializer_list<Topic> topics, Listener watcher);
+
     void set_place(std::function<Place()> place) { place_ = std::move(place); }
 
     /// How many of each odd event are shown.
@@ -84,12 +87,15 @@ public:
 
 private:
     void say(Topic topic, std::string_view event, std::initializer_list<Detail> details);
+    void say(Topic topic, std::string_view event, std::initializer_list<Detail> details, bool shown);
 
-    u64 enabled_ = 0;
+    u64 heard_ = 0; ///< topics that are told or watched
     Sink sink_;
     Listener listener_;
     std::function<Place()> place_;
     std::map<std::string, u64, std::less<>> counters_;
+    u64 told_ = 0, watched_ = 0;
+    Listener watcher_;
 };
 
 } // namespace vitrine

@@ -29,3 +29,26 @@ TEST(Glass, OddEventsAreCountedAndTheFirstShown) {
     EXPECT_EQ(shown, Glass::shown_odd);
     EXPECT_EQ(glass.counter("msr.unknown"), 10u);
 }
+
+TEST(Glass, AWatcherGetsItsTopicsAndShowsNothing) {
+    Glass glass;
+    unsigned lines = 0;
+    std::vector<std::string> watched;
+    glass.set_sink([&](std::string_view) { ++lines; });
+    glass.set_watcher({Topic::vmx, Topic::vtd}, [&](const Place&, Topic, std::string_view event, std::initializer_list<Detail>) { watched.emplace_back(event); });
+    EXPECT_TRUE(glass.on(Topic::vmx));
+    glass.tell(Topic::vmx, "exit");
+    glass.tell(Topic::pci, "bar");
+    for (int i = 0; i < 5; ++i)
+        glass.odd(Topic::vtd, "dma.blocked");
+    glass.odd(Topic::cpu, "msr.unknown");
+    EXPECT_EQ(watched, (std::vector<std::string>{"exit", "dma.blocked", "dma.blocked", "dma.blocked", "dma.blocked", "dma.blocked"}));
+    EXPECT_EQ(lines, Glass::shown_odd + 1);
+    glass.enable(Topic::vmx);
+    glass.tell(Topic::vmx, "entry");
+    EXPECT_EQ(lines, Glass::shown_odd + 2);
+    glass.enable(Topic::vmx, false);
+    EXPECT_TRUE(glass.on(Topic::vmx));
+    glass.set_watcher({}, {});
+    EXPECT_FALSE(glass.on(Topic::vmx));
+}

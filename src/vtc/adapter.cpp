@@ -42,8 +42,10 @@ Adapter::Adapter(const pci::Platform& platform, Clock& clock, const Chip& chip, 
                 .subsystem = chip.subsystem}),
       clock_(clock), chip_(chip), options_(std::move(options)), regs_(chip.registers, chip.bar_size),
       vectors_(clock, options_.name + ".interrupts", [this](unsigned n) {
-                   if (n < msix()->vectors()) // a cause may be given to a vector that there is not
-                       msix()->trigger(n);
+                   if (n >= msix()->vectors()) // a cause may be given to a vector that there is not
+                       return;
+                   this->glass().tell(Topic::vtc, "interrupt", {{"function", name()}, {"requester", requester_id()}, {"vector", n}});
+                   msix()->trigger(n);
                }),
       nvm_(nvm), transmit_timer_(clock, options_.name + ".transmit", [this] { transmit_work(); }),
       receive_timer_(clock, options_.name + ".receive", [this] { drain(); }),
@@ -109,6 +111,10 @@ pci::Function& Adapter::owner(unsigned queue) {
     // Whatever the queue is used for: a virtual function reaches the registers of its own queues at any time.
     const unsigned vf = vf_of(queue);
     return vf < vf_count_ ? static_cast<pci::Function&>(*vfs_[vf]) : *this;
+}
+
+void Adapter::tell_cause(const pci::Function& function, unsigned queue, bool transmit, unsigned vector) {
+    glass().tell(Topic::vtc, "cause", {{"adapter", name()}, {"function", function.name()}, {"queue", queue}, {"of", transmit ? "transmission" : "reception"}, {"vector", vector}});
 }
 
 // ---- registers --------------------------------------------------------------------------------------------------------------

@@ -205,6 +205,8 @@ protected:
     /// In MTA or UTA; `select` chooses the address bits that are hashed.
     bool in_hash_table(Mac mac, unsigned select) const;
     void set_interval(Vectors& vectors, unsigned n, u32 value);
+    /// A queue's cause is on its way to a vector of this function.
+    void tell_cause(const pci::Function& function, unsigned queue, bool transmit, unsigned vector);
     /// RTTBCNRC of a queue: enable, and the link's rate over the wanted one with 14 bits of fraction.
     u32 rate(unsigned queue) const { return rates_[queue]; }
 
@@ -277,6 +279,7 @@ private:
     u64 switch_frame(std::span<const u8> frame, unsigned pool);
     void deliver(std::span<const u8> frame, const Packet& p, const PortRules& rules, Choice choice, bool looped, int from);
     void mirror(std::span<const u8> frame, const Packet& p, const PortRules& rules, Pools pools, bool looped, int from, Pools& targets) const;
+    static std::string text_of(const Packet& p);
     void explain(std::string_view event, const Packet& p, std::initializer_list<Detail> more);
     bool vlan_known(u16 vlan) const;
     bool vlan_in_entries(u16 vlan, u64 entries) const;

@@ -244,15 +244,19 @@ void I82576::queue_event(unsigned queue, bool transmit) {
     if (const unsigned pool = pool_of(queue); pools_on() && pool < Adapter::virtual_functions()) {
         VirtualFunction& f = *vf(pool);
         const u32 entry = f.regs().get(vf_ivar) >> ((queue >= 8 ? 16 : 0) + (transmit ? 8 : 0)) & 0xff;
-        if (entry & ivar_valid && (entry & 3) < vf_vectors)
+        if (entry & ivar_valid && (entry & 3) < vf_vectors) {
+            tell_cause(f, queue, transmit, entry & 3);
             f.vectors().raise(bit(entry & 3));
+        }
         return;
     }
     if (!msix()->enabled())
         return raise(transmit ? cause_txdw : cause_rxdw);
     const u32 entry = reg(ivar + 4 * n) >> ((queue >= 8 ? 16 : 0) + (transmit ? 8 : 0)) & 0xff;
-    if (entry & ivar_valid)
+    if (entry & ivar_valid) {
+        tell_cause(*this, queue, transmit, entry & 31);
         vectors().raise(bit(entry & 31) & vector_mask());
+    }
 }
 
 // ---- PHY --------------------------------------------------------------------------------------------------------------------

@@ -245,14 +245,18 @@ void I82599::queue_event(unsigned queue, bool transmit) {
         VirtualFunction& f = *vf(pool);
         const unsigned own = queue % queues_a_pool();
         const u32 entry = f.regs().get(vf_ivar + 4 * (own / 2)) >> (16 * (own & 1) + (transmit ? 8 : 0)) & 0xff;
-        if ((entry & ivar_valid) && (entry & 3) < vf_vectors)
+        if ((entry & ivar_valid) && (entry & 3) < vf_vectors) {
+            tell_cause(f, queue, transmit, entry & 3);
             f.vectors().raise(bit(entry & 3));
+        }
         return;
     }
     const u32 entry = reg(ivar + 4 * (queue / 2)) >> (16 * (queue & 1) + (transmit ? 8 : 0)) & 0xff;
     if (!(entry & ivar_valid))
         return;
-    vectors().raise(bit(entry & (msix()->enabled() ? 63 : 15)));
+    const unsigned vector = entry & (msix()->enabled() ? 63 : 15);
+    tell_cause(*this, queue, transmit, vector);
+    vectors().raise(bit(vector));
     update_pin();
 }
 

@@ -51,6 +51,8 @@ void Adapter::drain() {
         const Stored stored = write_to_ring(a);
         if (stored == Stored::waits)
             break;
+        if (stored == Stored::lost)
+            glass().tell(Topic::vtc, "lost", {{"adapter", name()}, {"pool", a.pool}, {"queue", a.queue}});
         if (stored == Stored::done)
             told.set(a.queue);
         arrived_bytes_ -= a.frame.size();
@@ -130,6 +132,7 @@ Adapter::Stored Adapter::write_to_ring(const Arrived& a) {
     pci::Function& function = owner(a.queue);
     std::span<const u8> rest(frame);
     u32 head = r.head;
+    u64 first = 0; ///< where the frame begins, as the device addresses memory
     for (unsigned n = 0; n < need; ++n) {
         const DeviceAddress place{r.base + u64{head} * descriptor_size};
         std::array<u8, descriptor_size> raw{};
@@ -142,6 +145,8 @@ Adapter::Stored Adapter::write_to_ring(const Arrived& a) {
         }
         std::memcpy(addresses.data(), raw.data(), descriptor_size);
         bool good = true;
+        if (n == 0)
+            first = header ? addresses[1] & ~1ull : addresses[0] & ~(shape == Shape::legacy ? 0ull : 1ull);
         if (n == 0 && header) {
             good &= function.dma_write(DeviceAddress{addresses[1] & ~1ull}, rest.first(header));
             rest = rest.subspan(header);
@@ -172,6 +177,8 @@ Adapter::Stored Adapter::write_to_ring(const Arrived& a) {
         head = head + 1 == r.size ? 0 : head + 1;
     }
     regs_.at(at + ring::head) = head;
+    glass().tell(Topic::vtc, "stored", {{"adapter", name()}, {"function", function.name()}, {"requester", function.requester_id()}, {"pool", a.pool}, {"queue", a.queue},
+                                        {"descriptor", r.head}, {"address", first}, {"size", frame.size()}});
     ++counters.rx_frames;
     counters.rx_bytes += a.frame.size();
     counters.rx_multicast += p.group() && p.destination != broadcast;

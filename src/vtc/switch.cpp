@@ -45,13 +45,19 @@ u32 hash_of(const Packet& p, u32 fields, const std::array<u8, 40>& key, u32& typ
 
 } // namespace
 
+/// The frame in words.
+std::string Adapter::text_of(const Packet& p) {
+    std::string text = fmt::format("{} > {} type {:04x}, {} bytes", mac_text(p.source), mac_text(p.destination), p.type, p.frame.size());
+    if (p.tagged)
+        text += fmt::format(", VLAN {}", p.vlan());
+    return text;
+}
+
 /// One line for a person; costs nothing while the topic is off.
 void Adapter::explain(std::string_view event, const Packet& p, std::initializer_list<Detail> more) {
     if (!glass().on(Topic::vtc))
         return;
-    std::string text = fmt::format("{} > {} type {:04x}, {} bytes", mac_text(p.source), mac_text(p.destination), p.type, p.frame.size());
-    if (p.tagged)
-        text += fmt::format(", VLAN {}", p.vlan());
+    std::string text = text_of(p);
     for (const Detail& d : more)
         text += d.text.empty() ? fmt::format(", {} {}", d.name, d.number) : fmt::format(", {} {}", d.name, d.text);
     glass().tell(Topic::vtc, event, {{"adapter", name()}, {"frame", text}});
@@ -161,7 +167,9 @@ void Adapter::deliver(std::span<const u8> frame, const Packet& p, const PortRule
         }
         u32 hash = 0, type = 0;
         const unsigned queue = choose_queue(p, pool, hash, type);
-        explain(looped ? "looped" : "received", p, {{"pool", pool}, {"queue", queue}, {"why", copy ? "mirror" : choice.why}});
+        if (glass().on(Topic::vtc))
+            glass().tell(Topic::vtc, looped ? "looped" : "received",
+                         {{"adapter", name()}, {"frame", text_of(p)}, {"pool", pool}, {"queue", queue}, {"why", copy ? "mirror" : choice.why}});
         store(frame, pool, queue, looped, choice.inexact || copy);
     }
 }
@@ -180,6 +188,7 @@ void Adapter::store(std::span<const u8> frame, unsigned pool, unsigned queue, bo
     if (frame.size() > room()) {
         ++missed_;
         chip_missed();
+        glass().tell(Topic::vtc, "missed", {{"adapter", name()}, {"pool", pool}, {"queue", queue}});
         return;
     }
     if (options_.pool_capture)

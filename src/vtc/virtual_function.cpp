@@ -27,7 +27,10 @@ VirtualFunction::VirtualFunction(Adapter& adapter, Clock& clock, unsigned index)
                             .subsystem_vendor = 0x8086,
                             .subsystem = adapter.chip().subsystem}),
       adapter_(adapter), regs_(adapter.chip().vf_registers, bar_size),
-      vectors_(clock, fmt::format("{}vf{}.interrupts", adapter.name(), index), [this](unsigned n) { msix()->trigger(n); }) {
+      vectors_(clock, fmt::format("{}vf{}.interrupts", adapter.name(), index), [this](unsigned n) {
+                   this->glass().tell(Topic::vtc, "interrupt", {{"function", name()}, {"requester", requester_id()}, {"vector", n}});
+                   msix()->trigger(n);
+               }) {
     add_virtual_bar(0, {.kind = pci::BarKind::memory_64, .size = bar_size, .name = "registers", .min_size = 4, .max_size = 8});
     add_virtual_bar(3, {.kind = pci::BarKind::memory_64, .size = bar_size, .name = "msix", .min_size = 4, .max_size = 8});
     add<pci::Msix>(0x70, pci::Msix::Options{.vectors = adapter.chip().vf_vectors, .bar = 3, .table = 0, .pending = pending_bits});

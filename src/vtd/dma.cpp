@@ -33,6 +33,7 @@ bool Unit::read(Requester requester, DeviceAddress from, std::span<u8> data) {
         const Request request{requester.id, from.value, false};
         const Translated t = for_interrupts(from.value) ? refuse("dma.interrupt-address", request) : translate(request);
         const std::span<u8> piece = data.first(std::min<u64>(data.size(), t.length));
+        tell(request, t, piece.size());
         if (!t.allowed || !plain_.read(requester, DeviceAddress{t.address}, piece)) {
             std::fill(data.begin(), data.end(), u8{0xff});
             return false;
@@ -60,12 +61,20 @@ bool Unit::write(Requester requester, DeviceAddress to, std::span<const u8> data
         const Request request{requester.id, to.value, true};
         const Translated t = for_interrupts(to.value) ? refuse("dma.interrupt-address", request) : translate(request);
         const std::span<const u8> piece = data.first(std::min<u64>(data.size(), t.length));
+        tell(request, t, piece.size());
         if (!t.allowed || !plain_.write(requester, DeviceAddress{t.address}, piece))
             return false;
         data = data.subspan(piece.size());
         to = to + piece.size();
     }
     return true;
+}
+
+/// Where allowed DMA was led. What was blocked is told where it is.
+void Unit::tell(const Request& request, const Translated& to, u64 size) {
+    if (to.allowed && to.domain != no_domain)
+        glass_.tell(Topic::vtd, "dma", {{"requester", request.source}, {"domain", to.domain}, {"access", request.write ? "write" : "read"}, {"address", request.address},
+                                        {"physical", to.address}, {"size", size}});
 }
 
 /// Blocked without a fault: an unsupported request.
@@ -103,9 +112,9 @@ Unit::Translated Unit::translate(const Request& request) {
         block(request, FaultReason::address_beyond_width, context->silenced, domain, {});
         return {};
     }
-    if (passes)
-        return is_protected(request.address) ? refuse("dma.protected-region", request) : same;
-    return page_of(request, *context);
+    Translated t = !passes ? page_of(request, *context) : is_protected(request.address) ? refuse("dma.protected-region", request) : same;
+    t.domain = domain;
+    return t;
 }
 
 /// Null: the request has been blocked.

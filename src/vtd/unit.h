@@ -52,6 +52,7 @@ public:
 
     /// Who a requester is, for people.
     void set_namer(std::function<std::string(u16 requester)> namer) { namer_ = std::move(namer); }
+    std::string name_of(u16 requester) const;
 
     const Options& options() const { return options_; }
     u64 base() const { return region_.base; }
@@ -69,10 +70,13 @@ public:
     std::string describe_interrupt(u32 index);
 
 private:
+    static constexpr u32 no_domain = 0x10000; ///< beyond every domain's number
+
     struct Translated {
         bool allowed = false;
         u64 address = 0;
         u64 length = 0; ///< how far the translation reaches
+        u32 domain = no_domain;
     };
     struct Request {
         u16 source;
@@ -114,6 +118,7 @@ private:
     Translated translate(const Request& request);
     const CachedContext* context_of(const Request& request);
     bool is_protected(u64 address);
+    void tell(const Request& request, const Translated& to, u64 size);
     Translated refuse(std::string_view why, const Request& request);
     Translated page_of(const Request& request, const CachedContext& context);
     Translated use(const CachedPage& page, const Request& request);
@@ -130,7 +135,6 @@ private:
     void deliver_remapped(const CachedInterrupt& entry);
     CachedInterrupt entry_of(u16 source, u32 index, Steps& steps);
 
-    std::string name_of(u16 requester) const;
     std::string walk_text(const Steps& steps) const;
 
     Clock& clock_;

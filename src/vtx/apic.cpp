@@ -97,6 +97,7 @@ u8 Unit::acknowledge_virtual(Cpu& cpu) {
     set_virtual_register(offset::ppr, vector & 0xf0u);
     set_interrupt_status(highest_virtual_bit(offset::irr), vector);
     cpu.virtual_interrupt = false;
+    cpu.glass().tell(Topic::vmx, "virtual-interrupt", {{"cpu", cpu.index()}, {"vmcs", vmcs_.pointer()}, {"vector", vector}});
     return vector;
 }
 
@@ -242,6 +243,7 @@ bool Unit::posted(u8 vector) {
         highest = static_cast<u8>(word * 32 + 31 - static_cast<unsigned>(std::countl_zero(requests)));
     }
     set_interrupt_status(std::max(rvi(), highest), svi());
+    cpu_.glass().tell(Topic::vmx, "posted-interrupts", {{"cpu", cpu_.index()}, {"vmcs", vmcs_.pointer()}, {"descriptor", descriptor.value}, {"highest", highest}});
     evaluate_virtual();
     return true;
 }

@@ -137,6 +137,7 @@ Outcome Unit::vmclear_(const Instruction& i) {
     if (pointer == vmxon_pointer_)
         return fail(i, VmError::vmclear_vmxon_pointer);
     vmcs_.clear(cpu_, pointer);
+    cpu_.glass().tell(Topic::vmx, "vmclear", {{"cpu", cpu_.index()}, {"vmcs", pointer}});
     return succeed(i);
 }
 
