@@ -4,6 +4,7 @@
 
 #include "app/run_command.h"
 #include "app/version.h"
+#include "machine/device_table.h"
 
 #include <CLI/CLI.hpp>
 
@@ -60,6 +61,8 @@ Expected<Command> make_run(const Found& found) {
             for (const std::string& value : at->second)
                 TRY(row.apply(run, value));
         }
+    if (!found.contains("--iommu") && machine::for_assignment(run.config.devices))
+        run.config.iommu = "on";
     TRY(check(run));
     return Command(std::move(run));
 }

@@ -297,7 +297,7 @@ constexpr OptionRow rows[] = {
     {"--cpus",        single, "N",     "processors, 1 (the default) to 64", cpus},
     {"--cpu",         single, "MODEL", "the processor's model; `vitrine cpus` lists them", cpu},
     {"--vmx",         single, "LIST",  "the processor has VT-x: on, or -NAME,... to take capabilities away", vmx},
-    {"--iommu",       single, "on|off[,key=value...]", "VT-d: DMA and interrupt remapping; off is the default; keys: `vitrine explain --iommu`", iommu},
+    {"--iommu",       single, "on|off[,key=value...]", "VT-d: DMA and interrupt remapping; on is the default with an i82576 or i82599, else off; keys: `vitrine explain --iommu`", iommu},
     {"--engine",      single, "ENGINE","auto, interp or jit: never changes what the guest sees", engine},
     {"--code-cache",  single, "SIZE",  "room for translated code, 64M unless told", code_cache},
     {"--serial",      list,   "PORT",  "stdio (the default for the first), file:PATH, unix:PATH or none", serial},

@@ -274,7 +274,10 @@ firmware::Board Board::description() const {
                                                        .interrupt_remapping = iommu_->options().interrupt_remapping,
                                                        .io_apic_id = board.io_apic_id,
                                                        .io_apic_requester = machine_.interrupts().io_apic().requester(),
-                                                       .hpet_requester = hpet_.requester()})});
+                                                       .hpet_requester = hpet_.requester(),
+                                                       .reserved = iommu_->options().reserved_memory})});
+        for (const vtd::ReservedMemory& r : iommu_->options().reserved_memory)
+            board.fixed_mmio.push_back({"memory of a device", {r.base, r.size}});
     }
     return board;
 }

@@ -11,6 +11,7 @@
 #include "machine/machine.h"
 #include "machine/nic.h"
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 
@@ -98,8 +99,8 @@ constexpr PropertyRow adapter_properties[] = {
 
 constexpr DeviceRow table[] = {
     {"edu",            "PCI", "factorials, interrupts and DMA, for those who learn to write drivers", edu_properties, plug_edu},
-    {"i82576",         "PCI", "Intel 82576: 1 Gb/s, 16 queues, VMDq with 8 pools, SR-IOV with 7 virtual functions", adapter_properties, plug_i82576},
-    {"i82599",         "PCI", "Intel 82599: 10 Gb/s, 128 queues, VMDq with 64 pools, SR-IOV with 63 virtual functions", adapter_properties, plug_i82599},
+    {"i82576",         "PCI", "Intel 82576: 1 Gb/s, 16 queues, VMDq with 8 pools, SR-IOV with 7 virtual functions", adapter_properties, plug_i82576, true},
+    {"i82599",         "PCI", "Intel 82599: 10 Gb/s, 128 queues, VMDq with 64 pools, SR-IOV with 63 virtual functions", adapter_properties, plug_i82599, true},
     {"isa-debug-exit", "ISA", "a write of V ends the run with status (V << 1) | 1", debug_exit_properties, plug_debug_exit},
     {"pc-testdev",     "ISA", "ports, interrupt lines and memory for kvm-unit-tests", {}, plug_pc_testdev},
     {"pci-testdev",    "PCI", "counts writes to its BARs, for kvm-unit-tests", pci_testdev_properties, plug_pci_testdev},
@@ -123,6 +124,13 @@ const DeviceRow* find_device(std::string_view name) {
         if (row.name == name)
             return &row;
     return nullptr;
+}
+
+bool for_assignment(std::span<const DeviceConfig> devices) {
+    return std::any_of(devices.begin(), devices.end(), [](const DeviceConfig& d) {
+        const DeviceRow* row = find_device(d.name);
+        return row && row->for_assignment;
+    });
 }
 
 Expected<> check_device(const DeviceConfig& device) {

@@ -22,11 +22,15 @@ struct DeviceRow {
     std::string_view meaning;
     std::span<const PropertyRow> properties;
     Expected<> (*plug)(const DeviceConfig& device, Board& board);
+    bool for_assignment = false; ///< its functions are made to be given to guests: `vitrine run` adds the remapping unit that this takes
 };
 
 std::span<const DeviceRow> device_table();
 
 const DeviceRow* find_device(std::string_view name);
+
+/// Whether one of them is made for assignment.
+bool for_assignment(std::span<const DeviceConfig> devices);
 
 /// Checks name and properties without plugging.
 Expected<> check_device(const DeviceConfig& device);

@@ -81,7 +81,8 @@ public:
     static constexpr std::size_t most = 1 << 18;
 
     Cache(unsigned sets, unsigned ways, bool unbounded)
-        : sets_(sets), ways_(ways), unbounded_(unbounded), entries_(unbounded ? 0 : sets * ways), next_(unbounded ? 0 : sets) {}
+        : sets_(sets), ways_(ways), unbounded_(unbounded), entries_(unbounded ? 0 : sets * ways), keys_(entries_.size(), no_key),
+          next_(unbounded ? 0 : sets) {}
 
     /// Told of an entry with pending uses before it goes.
     std::function<void(Entry&)> dropped;
@@ -91,10 +92,10 @@ public:
             const auto it = all_.find(key);
             return it == all_.end() ? nullptr : &it->second;
         }
-        Entry* set = &entries_[set_of(key) * ways_];
-        for (unsigned n = 0; n < ways_; ++n)
-            if (set[n].valid && set[n].key == key)
-                return &set[n];
+        const u64 first = set_of(key) * ways_;
+        for (u64 n = first; n < first + ways_; ++n)
+            if (keys_[n] == key)
+                return &entries_[n];
         return nullptr;
     }
 
@@ -132,6 +133,7 @@ public:
             if (e.valid && which(std::as_const(e))) {
                 leave(e);
                 e = {};
+                note_key(e);
             }
     }
 
@@ -163,9 +165,12 @@ public:
                 v.field("", e);
             v.end();
             v.bytes("next", next_);
-            if (v.loading())
-                for (u8& n : next_)
-                    n = static_cast<u8>(n % ways_);
+            if (!v.loading())
+                return;
+            for (u8& n : next_)
+                n = static_cast<u8>(n % ways_);
+            for (const Entry& e : entries_)
+                note_key(e);
             return;
         }
         const u64 n = v.count("entries", all_.size(), most);
@@ -185,6 +190,8 @@ public:
 private:
     u64 set_of(u64 key) const { return (key ^ key >> 8 ^ key >> 17 ^ key >> 44) & (sets_ - 1); }
 
+    void note_key(const Entry& e) { keys_[static_cast<std::size_t>(&e - entries_.data())] = e.valid ? e.key : no_key; }
+
     void leave(Entry& e) {
         if (e.pending && dropped)
             dropped(e);
@@ -194,12 +201,17 @@ private:
         leave(place);
         place = entry;
         place.valid = true;
+        if (!unbounded_)
+            note_key(place);
         return place;
     }
+
+    static constexpr u64 no_key = ~0ull; ///< nobody looks for it
 
     unsigned sets_, ways_;
     bool unbounded_;
     std::vector<Entry> entries_; ///< ways of a set side by side
+    std::vector<u64> keys_;      ///< derived: of the valid ones, close together for the look-up
     std::vector<u8> next_;       ///< the way of each set that gives way next
     std::map<u64, Entry> all_;
 };

@@ -69,9 +69,9 @@ std::string Unit::describe() {
     const auto traffic = [&](const char* kind, const std::string& who, const Traffic& t) {
         text += fmt::format("  {} {}: {} reads, {} writes, {} bytes, {} interrupts, {} blocked\n", kind, who, t.reads, t.writes, t.bytes, t.interrupts, t.blocked);
     };
-    for (const auto& [id, t] : by_device_)
+    for (const auto& [id, t] : by_device())
         traffic("device", fmt::format("{} ({})", bdf(id), name_of(id)), t);
-    for (const auto& [id, t] : by_domain_)
+    for (const auto& [id, t] : by_domain())
         traffic("domain", fmt::format("{:x}", id), t);
     return text;
 }
@@ -124,7 +124,18 @@ std::string Unit::describe_interrupt(u32 index) {
     const auto& h = remapped_high;
     const u16 source = static_cast<u16>(h.source(look.high));
     static constexpr const char* validations[] = {"any source", "source", "buses", "reserved"};
-    text += fmt::format("  {} {}, qualifier {}\n", validations[h.validation(look.high)], h.validation(look.high) == 2 ? fmt::format("{:x} to {:x}", source >> 8, source & 0xff) : h.validation(look.high) ? fmt::format("{} ({})", bdf(source), name_of(source)) : "", h.qualifier(look.high));
+    text += fmt::format("  {}", validations[h.validation(look.high)]);
+    switch (static_cast<SourceValidation>(h.validation(look.high))) {
+    case SourceValidation::source:
+        text += fmt::format(" {} ({}), qualifier {}", bdf(source), name_of(source), h.qualifier(look.high));
+        break;
+    case SourceValidation::buses:
+        text += fmt::format(" {:x} to {:x}", source >> 8, source & 0xff);
+        break;
+    default:
+        break;
+    }
+    text += '\n';
     if (!remapped_low.posted(look.low)) {
         static constexpr const char* modes[] = {"fixed", "lowest priority", "SMI", "reserved", "NMI", "INIT", "reserved", "ExtINT"};
         const auto& r = remapped_low;

@@ -20,7 +20,7 @@ constexpr u64 left_in_page(u64 address, unsigned size_log2) { return bit(size_lo
 
 /// Nothing that the unit does is enabled.
 bool Unit::idle() {
-    return !translating() && !remapping_interrupts() && !protected_enable.status(registers_.value(protected_enable_at));
+    return !translating() && !remapping_interrupts() && !protected_enable.status(*protected_);
 }
 
 bool Unit::read(Requester requester, DeviceAddress from, std::span<u8> data) {
@@ -38,6 +38,8 @@ bool Unit::read(Requester requester, DeviceAddress from, std::span<u8> data) {
             std::fill(data.begin(), data.end(), u8{0xff});
             return false;
         }
+        if (t.traffic)
+            t.traffic->bytes += piece.size();
         data = data.subspan(piece.size());
         from = from + piece.size();
     }
@@ -64,6 +66,8 @@ bool Unit::write(Requester requester, DeviceAddress to, std::span<const u8> data
         tell(request, t, piece.size());
         if (!t.allowed || !plain_.write(requester, DeviceAddress{t.address}, piece))
             return false;
+        if (t.traffic)
+            t.traffic->bytes += piece.size();
         data = data.subspan(piece.size());
         to = to + piece.size();
     }
@@ -87,9 +91,9 @@ Unit::Translated Unit::refuse(std::string_view why, const Request& request) {
 
 /// A protected region keeps out whatever is not translated.
 bool Unit::is_protected(u64 address) {
-    RegisterFile& r = registers_;
-    if (!protected_enable.status(r.value(protected_enable_at)))
+    if (!protected_enable.status(*protected_))
         return false;
+    RegisterFile& r = registers_;
     const auto covers = [&](u64 base, u64 limit) { return address >= base && address <= (limit | low_mask(21)); };
     return covers(r.value(protected_low_base_at), r.value(protected_low_limit_at)) ||
            covers(r.value(protected_high_base_at), r.value(protected_high_limit_at));
@@ -112,9 +116,12 @@ Unit::Translated Unit::translate(const Request& request) {
         block(request, FaultReason::address_beyond_width, context->silenced, domain, {});
         return {};
     }
-    Translated t = !passes ? page_of(request, *context) : is_protected(request.address) ? refuse("dma.protected-region", request) : same;
-    t.domain = domain;
-    return t;
+    Translated result = !passes                           ? page_of(request, *context)
+                        : is_protected(request.address) ? refuse("dma.protected-region", request)
+                                                        : same;
+    result.domain = domain;
+    result.traffic = &traffic;
+    return result;
 }
 
 /// Null: the request has been blocked.

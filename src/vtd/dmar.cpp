@@ -25,16 +25,24 @@ public:
     std::vector<u8> bytes;
 };
 
-enum ScopeType : u8 { io_apic = 3, hpet = 4 };
+enum ScopeType : u8 { endpoint = 1, io_apic = 3, hpet = 4 };
 
-void add_scope(Table& t, ScopeType type, u8 id, u16 requester) {
+/// `path` begins on bus `bus`.
+void add_scope(Table& t, ScopeType type, u8 id, u8 bus, std::span<const u8> path) {
     t.number(type, 1);
-    t.number(8, 1);
+    t.number(6 + 2 * path.size(), 1);
     t.number(0, 2);
     t.number(id, 1);
-    t.number(requester >> 8, 1);
-    t.number(requester >> 3 & 31, 1);
-    t.number(requester & 7, 1);
+    t.number(bus, 1);
+    for (const u8 devfn : path) {
+        t.number(devfn >> 3, 1);
+        t.number(devfn & 7, 1);
+    }
+}
+
+void add_scope(Table& t, ScopeType type, u8 id, u16 requester) {
+    const u8 devfn = static_cast<u8>(requester);
+    add_scope(t, type, id, static_cast<u8>(requester >> 8), {&devfn, 1});
 }
 
 } // namespace
@@ -66,6 +74,17 @@ std::vector<u8> dmar_table(const DmarInput& in) {
     add_scope(t, io_apic, in.io_apic_id, in.io_apic_requester);
     add_scope(t, hpet, in.hpet_id, in.hpet_requester);
     t.set_length(unit + 2, 2, unit);
+    for (const ReservedMemory& r : in.reserved) {
+        const std::size_t at = t.bytes.size();
+        t.number(1, 2); // RMRR
+        t.number(0, 2); // length
+        t.number(0, 2);
+        t.number(0, 2); // segment
+        t.number(r.base, 8);
+        t.number(r.base + r.size - 1, 8);
+        add_scope(t, endpoint, 0, 0, r.path);
+        t.set_length(at + 2, 2, at);
+    }
     t.set_length(4, 4, 0);
     return t.bytes;
 }

@@ -2,12 +2,73 @@
 // The keys of --iommu, and CAP and ECAP.
 #include "vtd/options.h"
 
+#include "words/addresses.h"
+#include "words/bits.h"
+
+#include <charconv>
+#include <optional>
 #include <string>
 #include <utility>
 
 namespace vitrine::vtd {
 
 namespace {
+
+Expected<> parse_width(Options& o, std::string_view value) {
+    if (value != "39" && value != "48")
+        return Error("aw must be 39 or 48");
+    o.address_bits = value == "39" ? 39 : 48;
+    return {};
+}
+
+/// A number up to `most`, at the front of `text`, which it leaves.
+std::optional<u64> take_number(std::string_view& text, int base, u64 most) {
+    u64 value = 0;
+    if (base == 0) {
+        base = text.starts_with("0x") ? 16 : 10;
+        text.remove_prefix(base == 16 ? 2 : 0);
+    }
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+    if (error != std::errc{} || value > most)
+        return std::nullopt;
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+    return value;
+}
+
+bool take(std::string_view& text, char c) {
+    if (!text.starts_with(c))
+        return false;
+    text.remove_prefix(1);
+    return true;
+}
+
+/// "1c.0/0.0@0x1f000000+0x100000"
+Expected<> parse_reserved(Options& o, std::string_view value) {
+    const auto wrong = [] {
+        return Error("rmrr must be DEVICE.FUNCTION[/DEVICE.FUNCTION...]@BASE+SIZE: a device, by the bridges to it from bus 0, and whole pages below 4 GiB");
+    };
+    constexpr u64 most = 4_GiB;
+    constexpr std::size_t deepest = 8;
+    ReservedMemory r;
+    do {
+        const auto device = take_number(value, 16, 31);
+        const bool dot = take(value, '.');
+        const auto function = take_number(value, 16, 7);
+        if (!device || !dot || !function || r.path.size() == deepest)
+            return wrong();
+        r.path.push_back(static_cast<u8>(*device << 3 | *function));
+    } while (take(value, '/'));
+    const bool at = take(value, '@');
+    const auto base = take_number(value, 0, most);
+    const bool plus = take(value, '+');
+    const auto size = take_number(value, 0, most);
+    if (!at || !base || !plus || !size || !value.empty() || !*size || !is_aligned(*base, page_size) || !is_aligned(*size, page_size) || *base + *size > most)
+        return wrong();
+    r.base = *base;
+    r.size = *size;
+    o.reserved_memory.push_back(std::move(r));
+    return {};
+}
 
 // clang-format off
 constexpr OptionKey keys[] = {
@@ -18,7 +79,8 @@ constexpr OptionKey keys[] = {
     {"snoop",      "on",  "snoop control", &Options::snoop_control},
     {"cm",         "off", "caching mode: what is not present is cached too, and must be invalidated", &Options::caching_mode},
     {"verify-ioapic", "on", "check the source-id of the I/O APIC's interrupts; QEMU does not", &Options::verify_io_apic},
-    {"aw",         "48",  "width of device addresses: 39 or 48", nullptr},
+    {"aw",         "48",  "width of device addresses: 39 or 48", nullptr, parse_width},
+    {"rmrr",       "none", "memory that firmware reserves for a device, as `1.0@0x1f000000+0x100000`: the DMAR table has an RMRR for it; may be given again", nullptr, parse_reserved},
 };
 // clang-format on
 
@@ -57,10 +119,8 @@ Expected<Options> parse_options(std::string_view text) {
             if (value != "on" && value != "off")
                 return Error("--iommu " + whole + ": " + std::string(name) + " must be on or off");
             o.*key->flag = value == "on";
-        } else {
-            if (value != "39" && value != "48")
-                return Error("--iommu " + whole + ": aw must be 39 or 48");
-            o.address_bits = value == "39" ? 39 : 48;
+        } else if (auto parsed = key->parse(o, value); !parsed.ok()) {
+            return Error("--iommu " + whole + ": " + parsed.error().message);
         }
     }
     if (!o.interrupt_remapping)

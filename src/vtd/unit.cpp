@@ -58,6 +58,7 @@ void Unit::declare_registers() {
     registers_.find(capability_at)->reg.reset = options_.capability();
     registers_.find(extended_capability_at)->reg.reset = options_.extended_capability();
     status_ = &registers_.value(global_status_at);
+    protected_ = &registers_.value(protected_enable_at);
 
     const auto on_write = [this](u64 at, RegisterFile::WriteEffect effect) { registers_.find(at)->on_write = std::move(effect); };
     on_write(global_command_at, [this](u64, u64) { command(std::exchange(registers_.value(global_command_at), 0)); });
@@ -225,9 +226,9 @@ void Unit::end_of_run() {
             if (n)
                 glass_.counter(fmt::format("vtd.{}.{}", who, what)) = n;
     };
-    for (const auto& [id, t] : by_device_)
+    for (const auto& [id, t] : by_device())
         publish(fmt::format("device.{:02x}:{:02x}.{}", id >> 8, id >> 3 & 31, id & 7), t);
-    for (const auto& [id, t] : by_domain_)
+    for (const auto& [id, t] : by_domain())
         publish(fmt::format("domain.{:04x}", id), t);
     if (!stale_)
         return;

@@ -34,6 +34,21 @@ struct Traffic {
     u64 reads = 0, writes = 0, bytes = 0, interrupts = 0, blocked = 0;
 };
 
+/// Counts by number; whose turn it was last is found at once.
+class TrafficBy {
+public:
+    Traffic& operator[](u16 id) {
+        if (!last_ || last_->first != id) [[unlikely]]
+            last_ = &*counts_.try_emplace(id).first;
+        return last_->second;
+    }
+    const std::map<u16, Traffic>& all() const { return counts_; }
+
+private:
+    std::map<u16, Traffic> counts_;
+    std::pair<const u16, Traffic>* last_ = nullptr;
+};
+
 class Unit final : public Device, public DmaPort, public MsiSink {
 public:
     Unit(const Wiring& wiring, const Options& options);
@@ -58,8 +73,8 @@ public:
     u64 base() const { return region_.base; }
 
     /// Host-side: what each device and each domain did.
-    const std::map<u16, Traffic>& by_device() const { return by_device_; }
-    const std::map<u16, Traffic>& by_domain() const { return by_domain_; }
+    const std::map<u16, Traffic>& by_device() const { return by_device_.all(); }
+    const std::map<u16, Traffic>& by_domain() const { return by_domain_.all(); }
 
     /// The end of a run: stale uses whose invalidation has not come in time are told, and what devices and domains did is counted for the report.
     void end_of_run();
@@ -77,6 +92,7 @@ private:
         u64 address = 0;
         u64 length = 0; ///< how far the translation reaches
         u32 domain = no_domain;
+        Traffic* traffic = nullptr; ///< of the domain
     };
     struct Request {
         u16 source;
@@ -147,7 +163,7 @@ private:
     Walker walker_;
     Region region_;
     RegisterFile registers_{Topic::vtd, "vtd"};
-    u64* status_ = nullptr; ///< GSTS
+    u64 *status_ = nullptr, *protected_ = nullptr; ///< GSTS, PMEN
     std::function<std::string(u16)> namer_;
 
     // Machine state besides the registers.
@@ -164,7 +180,7 @@ private:
 
     // Host-side.
     bool running_queue_ = false; ///< never set between instructions
-    std::map<u16, Traffic> by_device_, by_domain_;
+    TrafficBy by_device_, by_domain_;
     struct Counters {
         explicit Counters(Glass& glass);
         u64 &context_hit, &context_miss, &iotlb_hit, &iotlb_miss, &entry_hit, &entry_miss, &dma_blocked, &remapped, &posted, &notified, &interrupts_blocked,

@@ -151,8 +151,9 @@ TEST_F(Vtd, EveryFaultReason) {
         }
         EXPECT_EQ(d.take_fault(&source, &information), static_cast<u8>(c.reason));
         EXPECT_EQ(source, device);
-        if (!row_of(c.reason).interrupt)
+        if (!row_of(c.reason).interrupt) {
             EXPECT_EQ(information, address);
+        }
         EXPECT_EQ(d.taken(0) + d.taken(1), 0);
         seen.insert(c.reason);
     }

@@ -224,6 +224,9 @@ Outcome Unit::x2apic_access(u32 msr, bool write) {
 bool Unit::posted(u8 vector) {
     if (!on(pin.process_posted_interrupts, F::pin_based) || vector != (vmcs_[F::posted_interrupt_vector] & 0xff))
         return false;
+    if (!posted_counter_)
+        posted_counter_ = &cpu_.glass().counter("vmx.posted-notification");
+    ++*posted_counter_;
     constexpr u64 outstanding_at = 32;
     const Physical descriptor{vmcs_[F::posted_interrupt_descriptor]};
     const u64 control = cpu_.space().read<u64>(descriptor + outstanding_at, cpu_.requester());

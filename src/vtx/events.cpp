@@ -64,6 +64,7 @@ bool Unit::boundary(Cpu& cpu, Intercept kind, u64 detail) {
             if (posted(vector))
                 return false;
             information.interruption = vector | 1u << 31;
+            count_vector(vector);
         }
         exit(ExitReason::external_interrupt, 0, information);
         return true;

@@ -71,6 +71,14 @@ void Unit::count(ExitReason reason, u64 rip) {
     ++*counter;
 }
 
+/// Which interrupts the VMM was left for: by posting, those of an assigned device are none of them.
+void Unit::count_vector(u8 vector) {
+    u64*& counter = vector_counters_[vector];
+    if (!counter)
+        counter = &cpu_.glass().counter(fmt::format("vmx.external-interrupt.{:02x}", vector));
+    ++*counter;
+}
+
 void Unit::save_guest(const ExitInformation& information, const Event* during) {
     vmcs_.set(F::guest_cr0, cpu_.cr0);
     vmcs_.set(F::guest_cr3, cpu_.cr3);

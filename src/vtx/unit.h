@@ -153,6 +153,7 @@ private:
     void start_virtual_interrupts();
     Outcome x2apic_access(u32 msr, bool write);
     bool posted(u8 vector);
+    void count_vector(u8 vector);
 
     // ---- intercepts.cpp, operands.cpp -------------------------------------------------------------------------------
     Outcome leave(const Instruction& i, ExitReason reason, u64 qualification = 0, u32 information = 0);
@@ -187,6 +188,8 @@ private:
     std::vector<EntryReport> failed_entries_;
     ExitStop stop_;
     std::array<u64*, 80> counters_{}; ///< of exits by reason, in the glass; made when first needed
+    std::array<u64*, 256> vector_counters_{}; ///< of exits by acknowledged external interrupts, likewise
+    u64* posted_counter_ = nullptr;           ///< of notifications taken without an exit
     u64 timer_started_ = 0; ///< TSC at VM entry, where the preemption timer began to count
     u32 timer_value_ = 0;
     u64 last_apic_page_ = ~0ull;
