@@ -244,18 +244,15 @@ def bzimage():
 
 def shells():
     """Somebody at the terminal of ./run: live figures, one guest's shell, the other's, Pane's prompt, and both switched off."""
-    kernel, initramfs = guest_image("--vmlinux", "--modules", "virtio_mmio,virtio_net")
-    setup = subprocess.run([TREE / "tools/demonstration", "configuration", "--shell", kernel, initramfs], stdout=subprocess.PIPE, check=True)
-    (folder / "shells.txt").write_bytes(setup.stdout)
-    modules = [word for m in (folder / "shells.txt", kernel, initramfs) for word in ("--module", m)]
-    t = Terminal(options.vitrine, "run", "--vmx", "on", "--kernel", options.pane, *modules, "--memory", "1G", "--cpus", 2, "--debug-exit", "0xf4")
+    setup = subprocess.run([TREE / "tools/demonstration", "prepare", folder, "--shell"], stdout=subprocess.PIPE, text=True, check=True)
+    t = Terminal(options.vitrine, "run", *setup.stdout.split("\n")[:-1], "--kernel", options.pane, "--memory", "1G", "--cpus", 2)
     t.until(r"(?s)busybox on Debian's kernel.*busybox on Debian's kernel")
     t.until(r"\[alpha\] live at \d+ ms: \d+ VM exits, \d+ EPT violations, \d+ port writes; interrupts: \d+ physical, \d+ virtual")
     t.type("\x141")
     t.until("alpha has the terminal")
-    t.type("\recho $((6*7)) from $(hostname -i 2>/dev/null; ifconfig eth0 | grep -o '10.0.0.[0-9]*' | head -1)\r")
-    t.until("\n42 from .*10.0.0.1")
-    t.type("ping -c 2 10.0.0.2\r")
+    t.type("\recho $((6*7)) from $(hostname -i 2>/dev/null; ifconfig | grep -o '10.0.2.[0-9]*' | head -1)\r")
+    t.until("\n42 from .*10.0.2.1")
+    t.type("ping -c 2 10.0.3.2\r")
     t.until("2 packets transmitted, 2 packets received, 0% packet loss")
     t.type("\x142")
     t.until("beta has the terminal")

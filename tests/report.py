@@ -94,14 +94,14 @@ def look(path):
 
 
 def pane():
-    kernel, initramfs = guest_image("--vmlinux", "--modules", "virtio_mmio,virtio_net")
-    configuration = folder / "guests.txt"
     tool = TREE / "tools/demonstration"
-    configuration.write_text(subprocess.run([tool, "configuration", kernel, initramfs], stdout=subprocess.PIPE, text=True, check=True).stdout)
-    modules = [word for m in (configuration, kernel, initramfs) for word in ("--module", m)]
-    arguments = ["--vmx", "on", "--kernel", options.pane, *modules, "--memory", "1G", "--cpus", 2, "--debug-exit", "0xf4", "--json"]
+    machine = subprocess.run([tool, "prepare", folder], stdout=subprocess.PIPE, text=True, check=True).stdout.split("\n")[:-1]
+    arguments = [*machine, "--kernel", options.pane, "--memory", "1G", "--cpus", 2, "--json"]
     watched = run(options.vitrine, *arguments, "--report", page)
     check(watched.returncode == 0, "the demonstration has failed", watched)
+    (folder / "output").write_text(watched.stdout)
+    judged = subprocess.run([tool, "check", folder / "output", page], capture_output=True, text=True)
+    check(judged.returncode == 0, f"what the demonstration says of itself: {judged.stdout}{judged.stderr}", watched)
     figures, report = figures_of(page), json_of(watched)
     check_exits(figures, report, watched)
     # What Pane says that it did for each guest.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A guest of Pane that owns the edu device. Its command line says what it does with it: work, wild, forge, space, moves, storm, late.
+// A guest of Pane that owns the edu device. Its command line says what it does with it: work, wild, forge, space, moves, storm, late; and what
+// it tries without it: reach, mask.
 #include "bare.h"
 
 enum { pattern = 0x5aa55aa5, buffer = 0x40000, to_memory = 3, from_memory = 1 };
@@ -208,10 +209,30 @@ static void late(void) {
     set(0x98, to_memory);
 }
 
+/// By the processor: memory beyond its share.
+static void reach(void) {
+    static const u32 places[] = {0x00400000, 0x00800000, 0x10000000, 0x1fe00000, 0x2fe00000, 0x3ff00000, 0xb0000000, 0xd0000000, 0xfec00000, 0xfed90000};
+    u32 kept = 0;
+    for (u32 n = 0; n < sizeof places / sizeof *places; ++n) {
+        volatile u32* at = (volatile u32*)places[n];
+        *at = pattern;
+        kept += *at == pattern;
+    }
+    say("places of others that its processor tried to write:", sizeof places / sizeof *places);
+    say("of these that kept what was written:", kept);
+}
+
+/// Its 8259s take any mask; the machine's own must stay as they are.
+static void mask(void) {
+    out8(0x21, 0x5a);
+    out8(0xa1, 0xa5);
+    say("masks of its own 8259s:", in8(0x21) | (u32)in8(0xa1) << 8);
+}
+
 static const struct {
     const char* name;
     void (*run)(void);
-} ways[] = {{"work", work}, {"wild", wild}, {"forge", forge}, {"space", space}, {"moves", moves}, {"storm", storm}, {"late", late}};
+} ways[] = {{"work", work}, {"wild", wild}, {"forge", forge}, {"space", space}, {"moves", moves}, {"storm", storm}, {"late", late}, {"reach", reach}, {"mask", mask}};
 
 void start_c(u32 magic, const u32* info) {
     (void)magic;
