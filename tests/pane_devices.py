@@ -162,6 +162,11 @@ dd if=/dev/nvme0n1 of=/dev/nvme0n1 bs=64k seek=32 count=32 conv=fsync 2>/dev/nul
 echo 3 >/proc/sys/vm/drop_caches
 sha256sum /dev/nvme0n1
 grep nvme /proc/interrupts
+cd /sys/bus/pci/devices/0000:00:01.0
+echo reset by $(cat reset_method)
+echo 1 >reset
+echo 3 >/proc/sys/vm/drop_caches
+echo again $(sha256sum /dev/nvme0n1)
 dmesg -r | grep -E '^<[0-3]>' | grep -iE 'nvme|pci' | sed 's/^/warning /'
 true
 """
@@ -181,6 +186,7 @@ def nvme():
         lines = of_guest(finished, "alpha")
         for data in (NOISE, after):
             check(f"{hashlib.sha256(data).hexdigest()}  /dev/nvme0n1" in lines, f"{name}: wrong data", finished)
+        check("reset by flr" in lines and f"again {hashlib.sha256(after).hexdigest()} /dev/nvme0n1" in lines, f"{name}: after a function-level reset", finished)
         check(not [line for line in lines if line.startswith("warning")], f"{name}: the guest's kernel complains", finished)
         f, (for_pane, woken) = figures(finished, "alpha"), device_interrupts(finished)
         seen = sum(sum(map(int, re.findall(r"(?<= )\d+(?= )", line.split("PCI-MSI")[0]))) for line in lines if "PCI-MSI" in line)
