@@ -111,7 +111,7 @@ void devices(const Guest& g) {
     figure(g, "DMA faults", g.statistics.dma_faults);
     figure(g, "interrupt faults", g.statistics.interrupt_faults);
     for (unsigned n = 0; n < g.assigned_count; ++n)
-        say("[{}] device {} is its 00:{x}.0", g.config.name, FunctionName(g.assigned[n]->function().id), g.assigned[n]->slot());
+        say("[{}] device {} is its {}", g.config.name, FunctionName(g.assigned[n]->function().id), FunctionName(g.assigned[n]->own_id()));
     figure(g, "EPT violations where nothing is", g.statistics.ept_violations);
     figure(g, "accesses to ports where nothing is", g.statistics.foreign_ports);
     figure(g, "accesses to MSRs refused", g.statistics.refused_msrs);

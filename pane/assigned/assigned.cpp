@@ -48,8 +48,8 @@ void Assigned::start(Guest& guest, std::string_view name, unsigned slot) {
         }
     }
     place_bars();
-    say("pane: guest '{}' has {} ({x}:{x}{}) as its 00:{x}.0", guest.config.name, FunctionName(function_->id), function_->vendor, function_->device,
-        function_->physical ? ", a virtual function" : "", slot_);
+    say("pane: guest '{}' has {} ({x}:{x}{}) as its {}", guest.config.name, FunctionName(function_->id), function_->vendor, function_->device,
+        function_->physical ? ", a virtual function" : "", FunctionName(own_id()));
 }
 
 void Assigned::place_bars() {

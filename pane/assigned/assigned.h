@@ -45,7 +45,7 @@ public:
     void stop_dma();
 
     const Function& function() const { return *function_; }
-    unsigned slot() const { return slot_; }
+    u16 own_id() const { return static_cast<u16>(slot_ << 3); } ///< what it is in the guest
 
     u32 config_read(unsigned offset, unsigned size) const;
     void config_write(unsigned offset, unsigned size, u32 value);

@@ -201,7 +201,7 @@ void Assigned::command_written(u16 value) {
     if (c.memory_space(command_))
         for (unsigned n = 0; n < bars; ++n)
             if (windows_[n].gpa && placed(n) != windows_[n].gpa) {
-                say("[{}] BAR {} of 00:{x}.0 is at {x}, and the guest wants it at {x}", guest_->config.name, n, slot_, windows_[n].gpa, placed(n));
+                say("[{}] BAR {} of its {} is at {x}, and the guest wants it at {x}", guest_->config.name, n, FunctionName(own_id()), windows_[n].gpa, placed(n));
                 return guest_->end(Ending::crash, "moved a BAR of its device: Pane has one place for each");
             }
     const bool master = c.bus_master(command_) && connected_ && !dma_stopped_;

@@ -103,6 +103,7 @@ void attach(const Function& f, const Domain& domain) {
     e[1] = vtd::context_high.domain.with(vtd::context_high.width.with(0, width), domain.number());
     __atomic_store_n(e, domain.table() | vtd::context_low.present.mask(), __ATOMIC_RELEASE);
     vtd_flush(e, 16);
+    forget(f.id, 0); // a unit that caches what is not present has it for domain 0
     forget(f.id, domain.number());
 }
 
