@@ -76,6 +76,7 @@ extern "C" [[noreturn]] void pane_main(u32 magic, u32 information) {
     }
     console_start(config.console);
     start_processors(machine.apic_ids, machine.processor_count, main_of_another);
+    adapter_open();
     run_processor(cpu);
 }
 

@@ -21,7 +21,7 @@ class Panes:
         parser.add_argument("vitrine", type=Path, help="the program under test")
         parser.add_argument("pane", type=Path, help="pane.elf")
         parser.add_argument("--only", required=True, choices=parts)
-        parser.add_argument("--keep", metavar="DIR", type=Path, help="leave images and configurations there")
+        parser.add_argument("--keep", metavar="DIR", type=Path, help="leave images, configurations and the last run's output there")
         parser.add_argument("--stale", action="store_true", help="with --stale max; it must find nothing")
         for name, properties in more:
             parser.add_argument(name, **properties)
@@ -46,6 +46,7 @@ class Panes:
         found = re.findall(r"^count stale\.[\w-]+ [1-9].*$|.*entry\.(?:invalid|msr-load).*", finished.stderr, re.M)
         check(not found, f"Pane has missed an invalidation or broken a rule of VM entries: {found}", finished)
         finished.stdout = finished.stdout.replace("\r", "")
+        (self.folder / "output").write_text(finished.stdout)
         return finished
 
 

@@ -7,6 +7,7 @@
 #include "pane/guest/guest.h"
 #include "pane/kernel/cpu.h"
 #include "pane/kernel/interrupts.h"
+#include "pane/kernel/lock.h"
 #include "pane/kernel/memory.h"
 #include "pane/pci/msix.h"
 #include "pane/vtd/domain.h"
@@ -103,8 +104,8 @@ void look_at_pool(void* context, u32 arrivals) {
     work(pool);
 }
 
-void route(Port& p, unsigned entry, u8 vector) {
-    if (!vector || !msix_route(*p.function, entry, vector, this_cpu()))
+void route(Port& p, unsigned entry, u8 vector, const Cpu& cpu) {
+    if (!vector || !msix_route(*p.function, entry, vector, cpu))
         panic("adapter {} has no interrupt for everyone who wants one", FunctionName(p.function->id));
     p.write(p.chip->throttle + 4 * entry, p.chip->interval(interrupt_interval));
 }
@@ -159,8 +160,6 @@ void adapter_start(const Config& config) {
     if (p.first_pool)
         start_virtual_functions(p, p.first_pool);
 
-    p.vector = take_vector(look_at_port, &p);
-    route(p, 0, p.vector);
     const u64 memory = count ? allocate(count * Pool::memory_size, large_page) : 0;
     if (count)
         give_own_memory(f, memory, count * Pool::memory_size);
@@ -173,15 +172,24 @@ void adapter_start(const Config& config) {
             Pool& pool = p.pools[k];
             pool.guest_number = g;
             pool.network = n;
-            pool.vector = take_vector(look_at_pool, &pool);
-            route(p, 1 + k, pool.vector);
             pool.start(p, p.first_pool + k, memory + k * Pool::memory_size, 1 + k, config.guests[g].networks[n].vlan);
         }
-    p.chip->open_vectors(p, 1 + count);
-    p.change(control_extended, vtc::ctrl_ext_pfrstd); // virtual functions may begin
-    p.chip->start_link(p);
     say("pane: adapter {} is an Intel {}, {}: {} queue pairs for guests, {} virtual functions", name, p.chip->name,
         MacName(p.address), count, p.virtual_function_count);
+}
+
+void adapter_open() {
+    Port& p = adapter_port;
+    if (!p.chip)
+        return;
+    pane_lock.take();
+    route(p, 0, take_vector(look_at_port, &p), *cpus[0]);
+    for (unsigned k = 0; k < p.pool_count; ++k)
+        route(p, 1 + k, take_vector(look_at_pool, &p.pools[k]), *cpus[k % cpu_count]);
+    p.chip->open_vectors(p, 1 + p.pool_count);
+    p.change(control_extended, vtc::ctrl_ext_pfrstd); // virtual functions may begin
+    p.chip->start_link(p);
+    pane_lock.release();
 }
 
 u64 adapter_advance(u64 now) {

@@ -14,6 +14,9 @@ struct Guest;
 /// functions.
 void adapter_start(const Config& config);
 
+/// When all processors run: interrupts, spread over them, and the link.
+void adapter_open();
+
 /// Work that is left, in the scheduler's loop; when it wants to be called again (TSC).
 u64 adapter_advance(u64 now);
 

@@ -42,8 +42,9 @@ bool reset(Port& p, unsigned v, Message& m) {
 bool set_address(Port& p, unsigned v, Message& m) {
     Mac wanted;
     memcpy(&wanted, &m[1], sizeof wanted);
-    return more(m) == 0 ? wanted == p.virtual_functions[v].address
-                        : more(m) == 1; // 1: further addresses are forgotten, and there are none
+    if (more(m) != 0)
+        return more(m) == 1; // further addresses are forgotten, and there are none
+    return wanted == p.virtual_functions[v].address;
 }
 
 bool set_multicast(Port& p, unsigned v, Message& m) {

@@ -39,7 +39,6 @@ public:
     Mac address{};
     u16 vlan = 0;
     unsigned guest_number = 0, network = 0; ///< whose it is: the guest, and which of its networks
-    u8 vector = 0;                          ///< of Pane
     bool more = false;                      ///< frames were left for the next turn
 
     u64 interrupts = 0;

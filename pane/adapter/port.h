@@ -27,7 +27,6 @@ struct Port {
     VirtualFunction virtual_functions[most_virtual_functions];
     unsigned virtual_function_count = 0, silenced = 0;
 
-    u8 vector = 0; ///< of Pane, for mailboxes and the link
     u64 interrupts = 0;
 
     /// Interrupts that are looked at within a window; then virtual functions are not heard until it is over, whatever

@@ -372,6 +372,32 @@ TEST_F(Pools, TheMailboxIsOneSidesAtATime) {
     EXPECT_FALSE(b.board.read32(mail) & mailbox::pf_status);
 }
 
+/// The vector of causes that are no queue's is throttled as all are; its masks are the causes' own.
+TEST(I82599Test, OtherCausesAreThrottled) {
+    Bench<I82599> b;
+    using namespace i82599;
+    constexpr u32 vector = 3, message = 0xfee0'0000, period = 20; // microseconds
+    b.board.write32(msix_at + 16 * vector, message);
+    b.board.write32(msix_at + 16 * vector + 12, 0);
+    b.nic.config_write(0x70 + 2, 2, 0x8000);
+    b.set(ivar_misc, (ivar_valid | vector) << 8);
+    b.set(eitr + 4 * vector, period / 2 << 3);
+    b.set(eims, cause_mailbox);
+    const u64 before = b.nic.interrupts();
+    const auto raise = [&] { b.set(eics, cause_mailbox); };
+    raise();
+    EXPECT_EQ(b.nic.interrupts(), before + 1);
+    raise();
+    raise();
+    EXPECT_EQ(b.nic.interrupts(), before + 1) << "the interval is not over";
+    b.board.pass(period * 1024 + 1000);
+    EXPECT_EQ(b.nic.interrupts(), before + 2);
+    b.set(eimc, cause_mailbox);
+    b.board.pass(period * 1024 + 1000);
+    raise();
+    EXPECT_EQ(b.nic.interrupts(), before + 2) << "the cause is masked";
+}
+
 TEST(Nvm, SumsAreRight) {
     const Nvm one = make_nvm_82576(own);
     u16 sum = 0;

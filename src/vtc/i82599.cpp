@@ -225,7 +225,7 @@ void I82599::raise(u32 causes) {
 void I82599::other_interrupt() {
     const u32 entry = reg(ivar_misc) >> 8 & 0xff;
     if (msix()->enabled() && (entry & ivar_valid) && (entry & 63) < msix()->vectors())
-        msix()->trigger(entry & 63);
+        vectors().raise_unmasked(bit(entry & 63));
 }
 
 void I82599::update_pin() {

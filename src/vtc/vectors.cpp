@@ -16,6 +16,11 @@ void Vectors::raise(u64 causes) {
     send_due();
 }
 
+void Vectors::raise_unmasked(u64 vectors) {
+    unmasked_ |= vectors;
+    send_due();
+}
+
 void Vectors::enable(u64 vectors) {
     enabled_ |= vectors;
     waiting_ |= vectors & cause_;
@@ -25,7 +30,7 @@ void Vectors::enable(u64 vectors) {
 void Vectors::send_due() {
     const u64 now = clock_.now();
     u64 next = never;
-    for (u64 left = waiting_ & enabled_; left; left &= left - 1) {
+    for (u64 left = (waiting_ & enabled_) | unmasked_; left; left &= left - 1) {
         const unsigned n = static_cast<unsigned>(std::countr_zero(left));
         if (now < allowed_[n]) {
             next = std::min(next, allowed_[n]);
@@ -33,10 +38,13 @@ void Vectors::send_due() {
             held_ |= bit(n);
             continue;
         }
-        waiting_ &= ~bit(n);
+        if (waiting_ & enabled_ & bit(n)) {
+            waiting_ &= ~bit(n);
+            cause_ &= ~(bit(n) & auto_clear_);
+            enabled_ &= ~(bit(n) & auto_mask_);
+        }
+        unmasked_ &= ~bit(n);
         held_ &= ~bit(n);
-        cause_ &= ~(bit(n) & auto_clear_);
-        enabled_ &= ~(bit(n) & auto_mask_);
         allowed_[n] = now + interval_[n];
         ++sent_;
         send_(n);
@@ -46,7 +54,7 @@ void Vectors::send_due() {
 
 void Vectors::reset() {
     timer_.cancel();
-    cause_ = enabled_ = auto_clear_ = auto_mask_ = waiting_ = held_ = 0;
+    cause_ = enabled_ = auto_clear_ = auto_mask_ = waiting_ = unmasked_ = held_ = 0;
     interval_.fill(0);
     allowed_.fill(0);
 }
@@ -58,6 +66,7 @@ void Vectors::state(Visitor& v) {
     v.field("auto clear", auto_clear_);
     v.field("auto mask", auto_mask_);
     v.field("waiting", waiting_);
+    v.field("unmasked", unmasked_);
     v.field("interval", interval_);
     v.field("allowed", allowed_);
     v.field("sent", sent_);

@@ -19,6 +19,8 @@ public:
     Vectors(Clock& clock, const std::string& name, std::function<void(unsigned)> send);
 
     void raise(u64 causes);
+    /// Vectors that are sent whatever the masks say, for causes with masks of their own; throttled as all others.
+    void raise_unmasked(u64 vectors);
     void enable(u64 vectors);
     void disable(u64 vectors) { enabled_ &= ~vectors; }
     u64 cause() const { return cause_; }
@@ -46,7 +48,8 @@ private:
     Timer timer_;
     u64 cause_ = 0, enabled_ = 0, auto_clear_ = 0, auto_mask_ = 0;
     u64 waiting_ = 0; ///< causes whose interrupt has not been sent
-    u64 held_ = 0;    ///< ... because its interval is not over
+    u64 unmasked_ = 0; ///< of raise_unmasked, not sent yet
+    u64 held_ = 0;     ///< vectors whose interval is not over
     std::array<u64, most> interval_{}, allowed_{};
     u64 sent_ = 0, throttled_ = 0;
 };
