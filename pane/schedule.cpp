@@ -147,13 +147,13 @@ void run_processor(Cpu& cpu) {
     for (;;) {
         console_poll();
         look_at_arrivals();
+        const u64 adapter = adapter_advance(rdtsc());
         if (cpu.running && !may_run(*cpu.running, cpu))
             cpu.running->unload();
         answer_requests();
         const u64 now = rdtsc();
         u64 event = advance_guests(now);
-        if (const u64 adapter = adapter_advance(now); adapter < event)
-            event = adapter;
+        event = adapter < event ? adapter : event;
         if (all_has_ended)
             finish();
         if (const u64 live = report_live(now); live < event)

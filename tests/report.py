@@ -108,7 +108,7 @@ def pane():
     text = watched.stdout.replace("\r", "")
     text = text[text.index("all guests have ended") :]
     names = {
-        "VM exits": "vm-exits", "intercepted port writes": "port-writes", "physical interrupts taken while it ran": "physical-interrupts", "virtual interrupts": "virtual-interrupts",
+        "VM exits": "vm-exits", "intercepted port writes": "port-writes", "physical interrupts taken while it ran": "physical-interrupts",
         "exit 48 EPT violation": "exit.ept_violation", "exit 30 I/O instruction": "exit.io_instruction", "exit 10 CPUID": "exit.cpuid",
     }  # fmt: skip
     told, pages = set(), set()

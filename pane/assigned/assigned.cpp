@@ -109,6 +109,8 @@ u64 Assigned::memory_read(u64 gpa, unsigned size) {
     if (!find(gpa, size, at) || !pci::command.memory_space(command_))
         return ~0ull;
     if (in_table(at) || in_table(at + size - 1)) {
+        if (!in_table(at))
+            return ~0ull; // half outside
         const DeviceInterrupt& i = interrupts_[(at - table_) / pci::msix_entry_size];
         const u64 words[2] = {i.address, i.data | u64{i.control} << 32};
         const u64 offset = (at - table_) % pci::msix_entry_size;
@@ -127,8 +129,10 @@ void Assigned::memory_write(u64 gpa, unsigned size, u64 value) {
     u64 at;
     if (!find(gpa, size, at) || !pci::command.memory_space(command_))
         return;
-    if (in_table(at) || in_table(at + size - 1))
+    if (in_table(at))
         return table_written(at - table_, size, value);
+    if (in_table(at + size - 1))
+        return; // half outside
     if (pending_ && at - pending_ < align_up(interrupt_count_, 64) / 8)
         return; // read only
     switch (size) {
