@@ -14,7 +14,7 @@ class Browser:
     """One headless browser with one page. Use it in a `with` statement."""
 
     def __init__(self):
-        self.folder = tempfile.TemporaryDirectory()
+        self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)  # its children may still write
         to_browser, self.out = os.pipe()
         self.into, from_browser = os.pipe()
 

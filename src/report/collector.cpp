@@ -17,7 +17,8 @@ namespace {
 
 using vtx::ExitReason;
 
-constexpr unsigned asked_of_a_domain = 256; ///< DMA for which somebody's EPT is asked whose memory it is
+// DMA for which somebody's EPT is asked whose memory it is.
+constexpr unsigned asked_of_a_domain = 256, asked_of_all = 1 << 16;
 
 /// The reason whose name an event tells.
 std::optional<ExitReason> reason_of(std::string_view name) {
@@ -185,7 +186,8 @@ void Collector::exit(const Told& t) {
 void Collector::port(GuestRecord& g, u64 q, u64 rax) {
     const u16 port = static_cast<u16>(q >> 16);
     const bool in = q & 8, string = q & 16, byte = (q & 7) == 0;
-    PortSum& sum = g.sums.ports[port];
+    const bool known = g.sums.ports.size() < Guest::most_ports || g.sums.ports.contains(port);
+    PortSum& sum = known ? g.sums.ports[port] : g.sums.other_ports;
     ++(in ? sum.reads : sum.writes);
     if (in || string || !byte)
         return;
@@ -236,9 +238,10 @@ void Collector::learn_domain(const Told& t) {
     if (guests_.all().empty() || t.number("address") == t.number("physical"))
         return;
     Domain& d = domains_[static_cast<u16>(t.number("domain"))];
-    if (d.guest || d.asked == asked_of_a_domain)
+    if (d.guest || d.asked == asked_of_a_domain || asked_ == asked_of_all)
         return;
     ++d.asked;
+    ++asked_;
     d.guest = guests_.owner(probe_, t.number("address"), t.number("physical"));
     if (d.guest)
         guests_.by_number(d.guest)->sums.domains.push_back(static_cast<u16>(t.number("domain")));

@@ -97,6 +97,7 @@ private:
     };
 
     std::map<u16, Domain> domains_;
+    unsigned asked_ = 0;
     std::map<std::pair<std::string, unsigned>, std::string> owners_; ///< of pools
 };
 

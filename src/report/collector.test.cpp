@@ -77,6 +77,17 @@ TEST(Collector, ThereIsABoundToGuests) {
     EXPECT_EQ(r.guests_left_out, 5u);
 }
 
+TEST(Collector, ThereIsABoundToPorts) {
+    Stage s;
+    for (unsigned port = 0; port < 0x10000; port += 16) {
+        s.enter(0, 0x1000, 0x5000, 0);
+        s.leave(0, 0x1000, ExitReason::io_instruction, 0, out(static_cast<u16>(port)));
+    }
+    const Guest g = s.finish().guests[0];
+    EXPECT_EQ(g.ports.size(), Guest::most_ports);
+    EXPECT_EQ(g.other_ports.writes, 0x1000 - Guest::most_ports);
+}
+
 TEST(Collector, The8259sAreToldByTheirRegisters) {
     Stage s;
     const auto write = [&](u16 port, u8 value) {

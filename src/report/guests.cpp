@@ -11,7 +11,7 @@ namespace vitrine::report {
 namespace {
 
 template <class T> void note(std::vector<T>& list, T value) {
-    if (std::find(list.begin(), list.end(), value) == list.end())
+    if (list.size() < Guests::most_listed && std::find(list.begin(), list.end(), value) == list.end())
         list.push_back(value);
 }
 
@@ -27,7 +27,9 @@ GuestRecord* Guests::find_by_root(u64 root) {
 }
 
 GuestRecord* Guests::entered(const ProcessorView& view) {
-    Vmcs& v = vmcs_[view.vmcs];
+    if (vmcs_.size() >= most_vmcs && !vmcs_.contains(view.vmcs))
+        return nullptr;
+    VmcsRecord& v = vmcs_[view.vmcs];
     const u64 root = root_of(view.eptp);
     // A VMM may give a guest new tables as it runs; a cleared VMCS that comes back with others is another guest's.
     if (!v.guest || (!v.live && v.root != root) || (v.live && v.root != root && root && find_by_root(root))) {
@@ -44,6 +46,7 @@ GuestRecord* Guests::entered(const ProcessorView& view) {
     v.live = true;
     if (!v.guest)
         return nullptr;
+    v.guest->last = &v;
     Guest& g = v.guest->sums;
     g.eptp = view.eptp;
     note(g.vmcs, view.vmcs);
@@ -65,9 +68,9 @@ GuestRecord* Guests::by_vmcs(u64 vmcs) {
 GuestRecord* Guests::by_number(unsigned number) { return number && number <= guests_.size() ? &guests_[number - 1] : nullptr; }
 
 unsigned Guests::owner(Probe& probe, u64 guest_physical, u64 physical) {
-    for (auto& [pointer, v] : vmcs_)
-        if (v.guest && v.live && v.eptp && probe.translate(v.eptp, guest_physical) == physical)
-            return v.guest->sums.number;
+    for (const GuestRecord& g : guests_)
+        if (g.last && g.last->live && g.last->eptp && probe.translate(g.last->eptp, guest_physical) == physical)
+            return g.sums.number;
     return 0;
 }
 

@@ -11,15 +11,23 @@
 
 namespace vitrine::report {
 
+/// What is known of a VMCS.
+struct VmcsRecord {
+    struct GuestRecord* guest = nullptr;
+    u64 root = 0, eptp = 0, descriptor = 0;
+    bool live = false; ///< not cleared since its last VM entry
+};
+
 /// A guest, and what must be remembered to count for it.
 struct GuestRecord {
     Guest sums;
     PicWrites pic;
+    const VmcsRecord* last = nullptr; ///< entered last
 };
 
 class Guests {
 public:
-    static constexpr std::size_t most = 64;
+    static constexpr std::size_t most = 64, most_vmcs = 4096, most_listed = 64;
 
     /// VM entry on this VMCS. Null: there are too many.
     GuestRecord* entered(const ProcessorView& view);
@@ -40,16 +48,10 @@ public:
     std::deque<GuestRecord>& all() { return guests_; }
 
 private:
-    struct Vmcs {
-        GuestRecord* guest = nullptr;
-        u64 root = 0, eptp = 0, descriptor = 0;
-        bool live = false;
-    };
-
     GuestRecord* find_by_root(u64 root);
 
     std::deque<GuestRecord> guests_; ///< their addresses last
-    std::map<u64, Vmcs> vmcs_;
+    std::map<u64, VmcsRecord> vmcs_; ///< their addresses last, too
 };
 
 } // namespace vitrine::report

@@ -84,7 +84,15 @@ void Journeys::arrived(const Told& t, bool looped) {
         step(f, t, Lane::filter, fmt::format("filter: {}", t.text("why")), fmt::format("pool {}, queue {}", pool, a.queue));
         a.flight = &f;
     }
-    arrivals_[adapter].push_back(a);
+    auto& list = arrivals_[adapter];
+    list.push_back(a);
+    if (list.size() <= most_arrivals)
+        return;
+    // No packet buffer holds so many: they went with resets of the function.
+    const Arrival old = list.front();
+    list.pop_front();
+    if (old.flight)
+        end(*old.flight, JourneyEnd::lost);
 }
 
 /// Told to come, and then there was no room.

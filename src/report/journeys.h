@@ -19,7 +19,7 @@ class Journeys {
 public:
     Journeys(Guests& guests, Probe& probe) : guests_(guests), probe_(probe) {}
 
-    static constexpr std::size_t most_under_way = 64, most_kept = 48, most_steps = 40;
+    static constexpr std::size_t most_under_way = 64, most_kept = 48, most_steps = 40, most_arrivals = 1 << 14;
     static constexpr unsigned kept_of_a_kind = 2;        ///< by adapter, pool and outcome
     static constexpr u64 followed_of_a_pool = 4096;
     static constexpr u64 patience = 50'000'000;          ///< virtual nanoseconds that a frame waits for what comes next

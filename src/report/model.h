@@ -47,7 +47,9 @@ struct Guest {
     std::map<vtx::ExitReason, ExitSum> exits;
     Spent unfinished; ///< in VMX non-root operation when the run ended
     ByName violations; ///< EPT violations by what was tried, and what EPT said
-    std::map<u16, PortSum> ports;
+    static constexpr std::size_t most_ports = 1024;
+    std::map<u16, PortSum> ports; ///< the first ones
+    PortSum other_ports;
     ByName pic; ///< writes to the 8259s by register, as the guest meant them
     std::map<int, u64> physical; ///< external-interrupt exits by vector; -1: not acknowledged at the exit
     ByName injected;             ///< by kind

@@ -96,7 +96,7 @@ ol{list-style:none;margin:0;padding:0}
 @media(max-width:700px){header,main,nav{padding-left:12px;padding-right:12px}.part{padding:16px 14px;border-radius:10px}h1{font-size:23px}.second{display:none}
 .cards,.cards.eight{grid-template-columns:repeat(2,minmax(0,1fr))}dd{font-size:17px}th,td{padding:5px 4px}table{font-size:12.5px}th:first-child{min-width:84px}
 .journey li{grid-template-columns:98px minmax(0,1fr);gap:0 10px}.lanes{grid-row:1/3;min-height:72px}.names{display:none!important}.lane{display:inline-block}
-.when{text-align:left;align-self:end;padding-top:6px}.when b,.when span{display:inline;margin-right:6px}.what{padding:0 0 6px;align-self:start}}
+.when{text-align:left;align-self:end;padding-top:6px}.when b,.when span{display:inline-block;margin-right:6px;white-space:nowrap}.what{padding:0 0 6px;align-self:start}}
 @media print{body{background:#fff}.part{break-inside:avoid;border:0}nav{display:none}}
 )css";
 }

@@ -83,7 +83,7 @@ Table ports(const Guest& g, const std::string& id) {
     Table table{"Intercepted ports", "", {{"port"}, {"writes"}, {"reads"}}, {}};
     std::vector<std::pair<u16, PortSum>> rows(g.ports.begin(), g.ports.end());
     std::stable_sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.second.reads + a.second.writes > b.second.reads + b.second.writes; });
-    u64 writes = 0, reads = 0, rest_writes = 0, rest_reads = 0;
+    u64 rest_writes = g.other_ports.writes, rest_reads = g.other_ports.reads, writes = rest_writes, reads = rest_reads;
     for (std::size_t n = 0; n < rows.size(); ++n) {
         const auto& [port, sum] = rows[n];
         writes += sum.writes;
