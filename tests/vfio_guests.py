@@ -18,8 +18,8 @@ parser.add_argument("vitrine", type=Path, help="the program under test")
 parser.add_argument("--timeout", type=int, default=3600)
 options = parser.parse_args()
 
-OWN, FLAG = 0x0680_0000, 0x0690_0000  # of each guest, beyond what its kernel uses
-OUTER_OWN = 0x3D00_0000  # of the outer system, likewise
+OWN, FLAG = 0x0E00_0000, 0x0E10_0000  # of each guest, beyond what its kernel uses
+OUTER_OWN = 0x5000_0000  # of the outer system, likewise
 MINE, YOURS = 0x1122334455667788, 0x8877665544332211
 noise = hashlib.shake_128(b"disk").digest(1 << 20)
 
@@ -52,8 +52,8 @@ echo stolen $(devmem {own + 16:#x} 64)
 
 ATTACKER = f"victim=$(grep -o 'victim=[0-9a-fx]*' /proc/cmdline | cut -d= -f2)\n{attack(OWN)}"
 
-QEMU = "qemu-system-x86_64 -accel kvm -cpu host -smp 1 -m 128 -nodefaults -no-reboot -display none -kernel /inner/vmlinuz"
-APPEND = f"console=ttyS0 panic=-1 mem=96M vitrine.run={encode('sh /script')}"
+QEMU = "qemu-system-x86_64 -accel kvm -cpu host -smp 1 -m 256 -nodefaults -no-reboot -display none -kernel /inner/vmlinuz"
+APPEND = f"console=ttyS0 panic=-1 mem=192M vitrine.run={encode('sh /script')}"
 
 
 def outer(assigned):
@@ -66,7 +66,7 @@ for d in 0000:01:00.0 0000:00:01.0; do
 done"""
     guest = f"{QEMU} -M pc -serial stdio -initrd /inner/attacker -device vfio-pci,host=0000:00:01.0 -append \"{APPEND} victim=$victim\" </dev/null"
     return f"""{bind if assigned else ""}
-{QEMU} -object memory-backend-file,id=ram,mem-path=/tmp/ram,size=128M,share=on -M pc,memory-backend=ram -serial file:/tmp/log -initrd /inner/victim \
+{QEMU} -object memory-backend-file,id=ram,mem-path=/tmp/ram,size=256M,share=on -M pc,memory-backend=ram -serial file:/tmp/log -initrd /inner/victim \
     {"-device vfio-pci,host=0000:01:00.0" if assigned else ""} -append '{APPEND}' </dev/null &
 qemu=$!
 i=0
@@ -98,14 +98,14 @@ def boot(iommu):
         added = [word for here, there in files.items() for word in ("--add", f"{here}:{there}")]
         kernel, initramfs = script_image(outer(iommu == "on"), scratch, "--vmlinux", "--modules", "kvm,kvm_intel,vfio-pci,vfio_iommu_type1", "--with",
                                          "qemu-system-x86_64", *added)  # fmt: skip
-        finished = run(options.vitrine, "--vmx", "on", "--iommu", iommu, "--kernel", kernel, "--initrd", initramfs, "--memory", "1G", "--disk",
+        finished = run(options.vitrine, "--vmx", "on", "--iommu", iommu, "--kernel", kernel, "--initrd", initramfs, "--memory", "1536M", "--disk",
                        f"{disk},discard", "--device", "edu,dma_mask=0xffffffffffff", "--no-reboot", "--stats", "--append",
-                       f"console=ttyS0 panic=-1 intel_iommu=on mem=960M vitrine.run={encode('sh /script')}", timeout=options.timeout)  # fmt: skip
+                       f"console=ttyS0 panic=-1 intel_iommu=on mem=1200M vitrine.run={encode('sh /script')}", timeout=options.timeout)  # fmt: skip
     check(finished.returncode == 0, "Vitrine's exit status is not 0", finished)
     text = finished.stdout.replace("\r", "")
     text = text[text.index("VITRINE-RUN-BEGIN") :]
     at = re.search(r"^victim at (0x[0-9a-f]+)$", text, re.M)
-    check(at and int(at[1], 16) >= 128 << 20, "the victim's page was not found, or lies where the other guest has memory", finished)
+    check(at and int(at[1], 16) >= 256 << 20, "the victim's page was not found, or lies where the other guest has memory", finished)
     holds = re.search(r"^victim holds (\S+)$", text, re.M)
     own = re.search(r"^own (\S+)$", text, re.M)
     stolen = re.search(r"^stolen (\S+)$", text, re.M)
