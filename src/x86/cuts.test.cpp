@@ -61,21 +61,29 @@ public:
 
 constexpr u64 same_index = BareMachine::code_at + TlbTable::entries * page_size; ///< collides with the code's page
 
+/// RAM from 8 MiB on a second time, as far from there as the TLB's index tells apart: 4 MiB at 2000000h.
+void map_alias(BareMachine& m) {
+    for (u64 i = 0; i < 2; ++i)
+        m.write<u64>(BareMachine::tables + 0x2000 + 8 * (TlbTable::entries * page_size / 2_MiB + i), (8_MiB + i * 2_MiB) | 0xe7);
+}
+
 /// A block that evicts the translation of its own page in the middle, goes on, and leaves for another page.
 void put_evicting_block(BareMachine& m) {
-    m.put(BareMachine::code_at, {0x48, 0xbb, 0,    0,    0x90, 0,    0, 0, 0, 0, // mov rbx, same_index
+    map_alias(m);
+    m.put(BareMachine::code_at, {0x48, 0xbb, 0,    0,    0x10, 0x02, 0, 0, 0, 0, // mov rbx, same_index
                                  0x48, 0x89, 0x03,                               // mov [rbx], rax
                                  0x48, 0xff, 0xc0, 0x48, 0xff, 0xc0,             // inc rax; inc rax
                                  0xe9, 0xe8, 0x0f, 0,    0});                    // jmp code_at + 1000h
     m.put(BareMachine::code_at + 0x1000, {0x48, 0xff, 0xc0, 0xeb, 0xfe});        // inc rax; jmp $
-    static_assert(same_index == 0x90'0000);
+    static_assert(same_index == 0x210'0000);
 }
 
-/// A string copy over more pages than the TLB's index tells apart, so that it evicts its own page.
+/// A string copy to many pages, one of which evicts its own.
 void put_long_copy(BareMachine& m) {
+    map_alias(m);
     m.put(BareMachine::code_at, {0xb9, 0,    0,    0x10, 0,   // mov ecx, 100000h
                                  0xbe, 0,    0,    0x20, 0,   // mov esi, 200000h
-                                 0xbf, 0,    0x80, 0x8f, 0,   // mov edi, 8f8000h
+                                 0xbf, 0,    0x80, 0x0f, 0x02, // mov edi, 20f8000h
                                  0xf3, 0xa4,                  // rep movsb
                                  0x90, 0x90,                  // nop; nop
                                  0xe9, 0xe8, 0x0f, 0,    0}); // jmp code_at + 1000h
