@@ -9,7 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
-from machines import TREE, check, encode, guest_image, tiny_guest
+from machines import TREE, check, encode, guest_image, run, tiny_guest
 from panes import FAILED, Panes, ended_well, figures, linux_guest, of_guest
 from terminals import Terminal
 
@@ -73,8 +73,11 @@ def tour():
     trace = folder / "trace"
     told = pane(*modules, memory="1G", more=("--trace", "vmx", "--trace-file", trace))
     without = pane(*modules, vmx="-ept-2m")
-    varying = re.compile(r"^\[ *[\d.]+ \d+ |(?<=rip=)\w+|(?<=region=)\w+|(?<=vmcs=)\w+|(?<= at )0x\w+|(?<=VM exits)  .*")
-    sources = [[varying.sub("", line) for line in text.splitlines()] for text in (told.stdout, trace.read_text(), without.stdout)]
+    setup = subprocess.run([TREE / "tools/demonstration", "prepare", folder], stdout=subprocess.PIPE, text=True, check=True)
+    more = run(options.vitrine, *setup.stdout.split("\n")[:-1], "--kernel", options.pane, "--memory", "1G", "--cpus", 2, "--report", "-")
+    varying = re.compile(r"^\[ *[\d.]+ \d+ |(?<=rip=)\w+|(?<=region=)\w+|(?<=vmcs=)\w+|(?<= at )0x\w+|(?<=VM exits)  .*|\r|"
+                         r"^ +[\d,]+ \+\d+ |(?<=address )0x\w+|(?<=physical )0x\w+|(?<=descriptor )0x\w+")  # fmt: skip
+    sources = [[varying.sub("", line) for line in text.splitlines()] for text in (told.stdout, trace.read_text(), without.stdout, more.stdout, more.stderr)]
     page = (TREE / "docs/tour.md").read_text()
     shown = [line for block in page.split("```\n")[1::2] if not block.startswith("$") for line in block.splitlines()]
     for line in shown:
