@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A guest of Pane that owns the edu device. Its command line says what it does with it: work, wild, forge, space, moves, storm, late. Or
-// the device is any that has MSI-X: table.
+// the device is any that has MSI-X: table. Or an NVMe disk: keep.
 #include "bare.h"
 
 enum { pattern = 0x5aa55aa5, buffer = 0x40000, to_memory = 3, from_memory = 1 };
@@ -109,6 +109,16 @@ static void work(void) {
         set(0x64, 0x100);
     }
     say("interrupts that woke it:", taken - sleeps);
+    for (u32 n = 0; n < 200; ++n) { // and one that comes about when it falls asleep, at each moment of it
+        __asm__ volatile("cli");
+        set(0x98, 5);
+        const u64 start = rdtsc();
+        while (rdtsc() - start < 97000 + 20 * n)
+            ;
+        __asm__ volatile("sti\n hlt");
+        set(0x64, 0x100);
+    }
+    say("interrupts that woke it early or late:", taken - sleeps - 8);
     u32 missed = 0;
     for (u32 n = 0; n < 300; ++n) { // some come while another guest has the processor
         const u32 so_far = taken;
@@ -251,10 +261,20 @@ static void table(void) {
     say("it has more than one:", entries > 1);
 }
 
+/// A register that only a reset clears: the sizes of an NVMe disk's admin queues.
+static void keep(void) {
+    bar = config_read(bar0) & ~15u;
+    say("the register holds at first:", get(0x24));
+    set(0x24, 0x001f001f);
+    say("and then:", get(0x24));
+    for (;;)
+        __asm__ volatile("sti\n hlt");
+}
+
 static const struct {
     const char* name;
     void (*run)(void);
-} ways[] = {{"work", work}, {"wild", wild}, {"forge", forge}, {"space", space}, {"moves", moves}, {"storm", storm}, {"late", late}, {"table", table}};
+} ways[] = {{"work", work}, {"wild", wild}, {"forge", forge}, {"space", space}, {"moves", moves}, {"storm", storm}, {"late", late}, {"table", table}, {"keep", keep}};
 
 void start_c(u32 magic, const u32* info) {
     (void)magic;
