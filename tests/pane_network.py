@@ -191,16 +191,16 @@ def reset():
     t = Terminal(options.vitrine, "run", "--vmx", "on", "--kernel", options.pane, *modules, "--memory", "1G", "--cpus", 2, "--debug-exit", "0xf4", "--iommu",
                  "on", "--net", "lan,kind=switch", "--device", f"{options.adapter},net=lan", *(["--stale", "max"] if options.stale else []))  # fmt: skip
     one, other = (f"guest {n}: network 3 is answered" for n in (1, 2))
-    t.until(f"(?s){one}.*{other}|{other}.*{one}")
+    t.until(f"(?s){one}.*{other}|{other}.*{one}", seconds=400)
     t.type("\x14p")
     t.until("pane> ")
     t.type("reset alpha\r")
-    t.until(one, seconds=240)
+    t.until(one, seconds=400)
     t.type("stop alpha\r")
     t.until("guest 'alpha' has ended: stopped")
     time.sleep(3)  # beta goes on asking
     t.type("reset alpha\r")
-    t.until(one, seconds=240)
+    t.until(one, seconds=400)
     t.type("stop alpha\rstop beta\r")
     said = t.until("PANE-DONE all guests ended as they should").replace("\r", "")
     check(t.end() == 0, f"Pane at a terminal: {said}")
