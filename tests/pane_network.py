@@ -6,6 +6,7 @@
 import hashlib
 import re
 import struct
+import time
 from collections import Counter
 
 from machines import check, script_image, tiny_guest
@@ -174,12 +175,15 @@ for pair in $nets; do
     until ping -c 1 -W 1 10.0.${pair%:*}.$other >/dev/null; do :; done
     echo guest $own: network ${pair%:*} is answered
 done
-sleep 10000
+while :; do
+    ping -c 1 -W 1 10.0.2.$other >/dev/null
+    sleep 0.2
+done
 """
 
 
 def reset():
-    """A guest is reset while it uses both; in its second life it has them again, and the other guest has noticed nothing."""
+    """A guest is reset while it uses both, and ended while it is asked: in each further life it has them again."""
     kernel, initramfs = script_image(RESET_SCRIPT, folder, "--vmlinux", "--modules", f"virtio_mmio,virtio_net,{FUNCTION_DRIVER}")
     rows = [linux_guest(name, kernel, initramfs, f"sh /script {number} {3 - number}", "network vmdq", "device vf", "ends stopped")
             for name, number in (("alpha", 1), ("beta", 2))]  # fmt: skip
@@ -187,11 +191,16 @@ def reset():
     t = Terminal(options.vitrine, "run", "--vmx", "on", "--kernel", options.pane, *modules, "--memory", "1G", "--cpus", 2, "--debug-exit", "0xf4", "--iommu",
                  "on", "--net", "lan,kind=switch", "--device", f"{options.adapter},net=lan", *(["--stale", "max"] if options.stale else []))  # fmt: skip
     one, other = (f"guest {n}: network 3 is answered" for n in (1, 2))
-    t.until(f"(?s){one}.*{other}|{other}.*{one}")
+    t.until(f"(?s){one}.*{other}|{other}.*{one}", seconds=400)
     t.type("\x14p")
     t.until("pane> ")
     t.type("reset alpha\r")
-    t.until(one, seconds=240)
+    t.until(one, seconds=400)
+    t.type("stop alpha\r")
+    t.until("guest 'alpha' has ended: stopped")
+    time.sleep(3)  # beta goes on asking
+    t.type("reset alpha\r")
+    t.until(one, seconds=400)
     t.type("stop alpha\rstop beta\r")
     said = t.until("PANE-DONE all guests ended as they should").replace("\r", "")
     check(t.end() == 0, f"Pane at a terminal: {said}")

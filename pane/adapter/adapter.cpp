@@ -94,8 +94,11 @@ void work(Pool& pool) {
     const u64 start = rdtsc();
     pool.more = pool.receive();
     pool.resume();
-    if (Guest* g = guests[pool.guest_number])
+    if (Guest* g = guests[pool.guest_number]) {
         g->used += rdtsc() - start; // it is the guest's time that its frames take
+        if (!g->alive())
+            pool.listen(false);
+    }
 }
 
 void look_at_pool(void* context, u32 arrivals) {
@@ -190,6 +193,12 @@ void adapter_open() {
     p.change(control_extended, vtc::ctrl_ext_pfrstd); // virtual functions may begin
     p.chip->start_link(p);
     pane_lock.release();
+}
+
+void adapter_power_on(const Guest& g) {
+    for (unsigned n = 0; n < adapter_port.pool_count; ++n)
+        if (adapter_port.pools[n].guest_number == g.number)
+            adapter_port.pools[n].listen(true);
 }
 
 u64 adapter_advance(u64 now) {

@@ -17,6 +17,9 @@ void adapter_start(const Config& config);
 /// When all processors run: interrupts, spread over them, and the link.
 void adapter_open();
 
+/// The guest begins anew: what is for it is received again.
+void adapter_power_on(const Guest& guest);
+
 /// Work that is left, in the scheduler's loop; when it wants to be called again (TSC).
 u64 adapter_advance(u64 now);
 

@@ -136,6 +136,14 @@ bool Pool::receive() {
     return done == batch;
 }
 
+void Pool::listen(bool on) {
+    if (on != deaf_)
+        return;
+    deaf_ = !on;
+    const u32 its = 1u << number % 32;
+    port_->change(port_->chip->pool_receive_enable + 4 * (number / 32), on ? its : 0, on ? 0 : its);
+}
+
 void Pool::reap() {
     while (oldest_sent_ != told_ && (transmit_ring()[oldest_sent_].words[3] & vtc::tx_done))
         oldest_sent_ = (oldest_sent_ + 1) % descriptors;

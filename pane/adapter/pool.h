@@ -28,6 +28,9 @@ public:
     // --- receiving
     /// Frames that have arrived go to the guest, a batch at most; whether there may be more.
     bool receive();
+    /// Whether frames for it are received at all; not while its guest has ended.
+    void listen(bool on);
+
     /// Frames that waited in the guest's queue for want of room are sent.
     void resume();
 
@@ -68,7 +71,7 @@ private:
     unsigned queue_ = 0, entry_ = 0;
     unsigned next_received_ = 0;
     unsigned next_sent_ = 0, oldest_sent_ = 0, told_ = 0; ///< `told_` is the tail that the adapter knows
-    bool waiting_ = false;
+    bool waiting_ = false, deaf_ = false;
 };
 
 } // namespace vitrine::pane

@@ -2,6 +2,7 @@
 // Building a guest, ending it, and the wires between its devices.
 #include "pane/guest/guest.h"
 
+#include "pane/adapter/adapter.h"
 #include "pane/boot/multiboot.h"
 #include "pane/guest/load.h"
 #include "pane/kernel/memory.h"
@@ -98,6 +99,7 @@ void Guest::power_on() {
     for (unsigned n = 0; n < assigned_count; ++n)
         assigned[n]->power_on();
     ending = Ending::none;
+    adapter_power_on(*this);
     started = rdtsc();
     for (unsigned n = 0; n < vcpu_count; ++n)
         vcpus[n]->start(*this, n);
