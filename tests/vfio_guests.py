@@ -70,7 +70,7 @@ done"""
     {"-device vfio-pci,host=0000:01:00.0" if assigned else ""} -append '{APPEND}' </dev/null &
 qemu=$!
 i=0
-until grep -q 'victim ready' /tmp/log; do
+until grep -qs 'victim ready' /tmp/log; do
     sleep 1
     i=$((i + 1))
     [ $i = 100 ] && cat /tmp/log && exit 16
