@@ -109,10 +109,11 @@ void take_acknowledged() {
         interrupt_taken(static_cast<u8>(vtx::interruption.vector(information)));
 }
 
-/// Into the guest with a bound on how long it stays there, and back.
-void run(Cpu& cpu, Vcpu& v, u64 now, u64 deadline) {
+/// Into the guest with a bound on how long it stays there, and back. Its account begins at `began`.
+void run(Cpu& cpu, Vcpu& v, u64 began, u64 deadline) {
     v.prepare_entry();
     if (vmx_use.preemption_timer) {
+        const u64 now = rdtsc();
         const u64 ticks = (deadline > now ? deadline - now : 0) >> vmx_use.preemption_rate;
         vmwrite(F::preemption_timer_value, ticks > 0xffff'ffff ? 0xffff'ffff : ticks);
     } else {
@@ -135,7 +136,7 @@ void run(Cpu& cpu, Vcpu& v, u64 now, u64 deadline) {
               vtx::text_of(static_cast<vtx::VmError>(vmread(F::vm_instruction_error))));
     v.launched = true;
     handle_exit(v);
-    const u64 used = rdtsc() - now; // Pane's work for the guest is on the guest's account
+    const u64 used = rdtsc() - began; // Pane's work for the guest is on the guest's account
     v.ran += used;
     v.guest->used += used;
 }
@@ -145,9 +146,12 @@ void run(Cpu& cpu, Vcpu& v, u64 now, u64 deadline) {
 void run_processor(Cpu& cpu) {
     pane_lock.take();
     for (;;) {
+        const u64 looked = rdtsc();
         console_poll();
         look_at_arrivals();
-        const u64 adapter = adapter_advance(rdtsc());
+        const u64 before = rdtsc();
+        const u64 adapter = adapter_advance(before);
+        const u64 began = looked + (rdtsc() - before); // the adapter's work is on nobody's account, all other work on the next guest's
         if (cpu.running && !may_run(*cpu.running, cpu))
             cpu.running->unload();
         answer_requests();
@@ -171,7 +175,7 @@ void run_processor(Cpu& cpu) {
         v->take_signals();
         if (v->state != Vcpu::State::runnable)
             continue;
-        run(cpu, *v, now, event < v->slice_end ? event : v->slice_end);
+        run(cpu, *v, began, event < v->slice_end ? event : v->slice_end);
     }
 }
 

@@ -76,7 +76,7 @@ def tour():
     setup = subprocess.run([TREE / "tools/demonstration", "prepare", folder], stdout=subprocess.PIPE, text=True, check=True)
     more = run(options.vitrine, *setup.stdout.split("\n")[:-1], "--kernel", options.pane, "--memory", "1G", "--cpus", 2, "--report", "-")
     varying = re.compile(r"^\[ *[\d.]+ \d+ |(?<=rip=)\w+|(?<=region=)\w+|(?<=vmcs=)\w+|(?<= at )0x\w+|(?<=VM exits)  .*|\r|"
-                         r"^ +[\d,]+ \+\d+ |(?<=address )0x\w+|(?<=physical )0x\w+|(?<=descriptor )0x\w+")  # fmt: skip
+                         r"^ +[\d,]+ \+\d+ +|(?<=address )0x\w+|(?<=physical )0x\w+|(?<=descriptor )0x\w+")  # fmt: skip
     sources = [[varying.sub("", line) for line in text.splitlines()] for text in (told.stdout, trace.read_text(), without.stdout, more.stdout, more.stderr)]
     page = (TREE / "docs/tour.md").read_text()
     shown = [line for block in page.split("```\n")[1::2] if not block.startswith("$") for line in block.splitlines()]

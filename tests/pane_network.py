@@ -83,8 +83,9 @@ def guests(lines, top, numbers=((1, 2), (2, 1)), script=SCRIPT, iommu=True, prop
 def of_adapter(trace):
     """Frames by pool that the adapter has delivered and sent, as it tells itself."""
     got, sent = Counter(), Counter()
-    for event, pool in re.findall(r" vtc (received|looped|sent) .*?, pool (\d+)", trace.read_text()):
-        (sent if event == "sent" else got)[int(pool)] += 1
+    text = trace.read_text()
+    got.update(int(pool, 16) for pool in re.findall(r" vtc (?:received|looped) .*? pool=([0-9a-f]+)", text))
+    sent.update(int(pool) for pool in re.findall(r" vtc sent .*?, pool (\d+)", text))
     return got, sent
 
 
