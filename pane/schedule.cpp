@@ -70,10 +70,12 @@ u64 advance_guests(u64 now) {
 void answer_requests() {
     for (unsigned n = 0; n < guest_count; ++n) {
         Guest& g = *guests[n];
+        if (g.request == Guest::Request::none)
+            continue;
         bool busy = false;
         for (unsigned k = 0; k < g.vcpu_count; ++k)
             busy |= g.vcpus[k]->on != nullptr;
-        if (g.request == Guest::Request::none || busy)
+        if (busy)
             continue;
         const Guest::Request request = g.request;
         g.request = Guest::Request::none;

@@ -203,6 +203,8 @@ void adapter_power_on(const Guest& g) {
 
 u64 adapter_advance(u64 now) {
     Port& p = adapter_port;
+    if (!p.chip)
+        return ~0ull; // Pane has none
     u64 next = mailbox_next(p, now);
     if (p.deaf && now >= p.window_end) {
         p.deaf = false;
