@@ -154,11 +154,12 @@ Panel device_io(const Guest& g, const std::string& id) {
 }
 
 Table dma_table(std::string title, std::string_view who) {
-    return {std::move(title), "", {{who}, {"reads"}, {"writes"}, {"blocked"}}, {}};
+    return {std::move(title), "", {{who}, {"reads"}, {"writes"}, {"blocked"}, {"bytes", true}}, {}};
 }
 
 std::vector<Cell> dma_row(const DmaSum& sum, std::string name, const std::string& figure) {
-    return {Cell::words(std::move(name)), Cell::count(figure + ".reads", sum.reads), Cell::count(figure + ".writes", sum.writes), Cell::count(figure + ".blocked", sum.blocked)};
+    return {Cell::words(std::move(name)), Cell::count(figure + ".reads", sum.reads), Cell::count(figure + ".writes", sum.writes),
+            Cell::count(figure + ".blocked", sum.blocked), Cell::count(figure + ".bytes", sum.bytes)};
 }
 
 Panel dma(const Guest& g, const Remapping& r, const std::string& id) {
@@ -255,11 +256,10 @@ Section remapping(const Report& report) {
     total("IOTLB misses", "vtd.iotlb.miss");
     Panel devices{"By device", "All DMA of a device, translated or not, and the messages that it sent.", {}, "No device has done anything."};
     Table table = dma_table("", "device");
-    table.columns.insert(table.columns.end(), {{"bytes", true}, {"remapped"}, {"posted"}});
+    table.columns.insert(table.columns.end(), {{"remapped"}, {"posted"}});
     for (const auto& [id, sum] : r.devices) {
         const std::string figure = fmt::format("vtd.device.{}", device_text(id));
         auto row = dma_row(sum, fmt::format("{} {}", device_text(id), sum.name), figure);
-        row.push_back(Cell::count(figure + ".bytes", sum.bytes));
         const auto counted = r.interrupts.find(id);
         row.push_back(Cell::count(figure + ".remapped", counted == r.interrupts.end() ? 0 : counted->second.first));
         row.push_back(Cell::count(figure + ".posted", counted == r.interrupts.end() ? 0 : counted->second.second));
