@@ -35,16 +35,22 @@ std::optional<ExitReason> reason_of(std::string_view name) {
 /// "data write, not mapped".
 std::string violation_text(u64 q) {
     const auto& v = vtx::ept_violation_qualification;
-    std::string text = v.fetch(q) ? "instruction fetch" : v.read(q) && v.write(q) ? "data read and write" : v.write(q) ? "data write" : "data read";
+    std::string text = v.fetch(q)                ? "instruction fetch"
+                       : v.read(q) && v.write(q) ? "data read and write"
+                       : v.write(q)              ? "data write"
+                                                 : "data read";
     if (v.linear_valid(q) && !v.translated(q))
         text += " of the guest's page tables";
     if (!v.readable(q) && !v.writable(q) && !v.executable(q))
         return text + ", not mapped";
-    return text + fmt::format(", mapped {}{}{}", v.readable(q) ? 'r' : '-', v.writable(q) ? 'w' : '-', v.executable(q) ? 'x' : '-');
+    return text + fmt::format(", mapped {}{}{}", v.readable(q) ? 'r' : '-', v.writable(q) ? 'w' : '-',
+                              v.executable(q) ? 'x' : '-');
 }
 
-constexpr std::string_view injection_kinds[] = {"external interrupt", "reserved", "NMI", "hardware exception", "software interrupt",
-                                                "privileged software exception", "software exception", "other event"};
+constexpr std::string_view injection_kinds[] = {
+    "external interrupt", "reserved",           "NMI",
+    "hardware exception", "software interrupt", "privileged software exception",
+    "software exception", "other event"};
 
 } // namespace
 
@@ -117,7 +123,8 @@ Spent Collector::close(Cpu& c, u64 time, u64 retired) {
     return spent;
 }
 
-// ---- VMX --------------------------------------------------------------------------------------------------------------------
+// ---- VMX
+// --------------------------------------------------------------------------------------------------------------------
 
 void Collector::entry(const Told& t) {
     Cpu& c = cpu(t);
@@ -139,7 +146,8 @@ void Collector::entry(const Told& t) {
     const u64 event = t.number("event");
     if (!vtx::interruption.valid(event))
         return;
-    const unsigned type = static_cast<unsigned>(vtx::interruption.type(event)), vector = static_cast<unsigned>(vtx::interruption.vector(event));
+    const unsigned type = static_cast<unsigned>(vtx::interruption.type(event)),
+                   vector = static_cast<unsigned>(vtx::interruption.vector(event));
     ++g.injected[std::string(injection_kinds[type & 7])];
     if (type != 0)
         return;
@@ -170,15 +178,20 @@ void Collector::exit(const Told& t) {
     sum.guest.add(spent);
     c.exit = &sum;
     switch (*reason) {
-    case ExitReason::ept_violation: ++g.violations[violation_text(t.number("qualification"))]; break;
-    case ExitReason::io_instruction: port(*record, t.number("qualification"), view.rax); break;
+    case ExitReason::ept_violation:
+        ++g.violations[violation_text(t.number("qualification"))];
+        break;
+    case ExitReason::io_instruction:
+        port(*record, t.number("qualification"), view.rax);
+        break;
     case ExitReason::external_interrupt: {
         const u64 event = t.number("event");
         ++g.physical[vtx::interruption.valid(event) ? static_cast<int>(vtx::interruption.vector(event)) : -1];
         interrupts_.count("physical", "physical: external-interrupt exits", t.place.time);
         break;
     }
-    default: break;
+    default:
+        break;
     }
 }
 
@@ -208,9 +221,13 @@ void Collector::vmxoff(const Told& t) {
     c.exit = nullptr;
 }
 
-void Collector::vmclear(const Told& t) { guests_.cleared(t.number("vmcs")); }
+void Collector::vmclear(const Told& t) {
+    guests_.cleared(t.number("vmcs"));
+}
 
-void Collector::failed_entry(const Told&) { ++failed_; }
+void Collector::failed_entry(const Told&) {
+    ++failed_;
+}
 
 void Collector::posted_interrupts(const Told& t) {
     if (GuestRecord* g = guests_.by_vmcs(t.number("vmcs")))
@@ -225,10 +242,12 @@ void Collector::virtual_interrupt(const Told& t) {
     journeys_.delivered(t);
 }
 
-// ---- VT-d -------------------------------------------------------------------------------------------------------------------
+// ---- VT-d
+// -------------------------------------------------------------------------------------------------------------------
 
 void Collector::dma(const Told& t) {
-    dma_.count(t.text("access") == "write" ? "writes" : "reads", t.text("access") == "write" ? "translated writes" : "translated reads", t.place.time);
+    dma_.count(t.text("access") == "write" ? "writes" : "reads",
+               t.text("access") == "write" ? "translated writes" : "translated reads", t.place.time);
     learn_domain(t);
     journeys_.dma(t);
 }
@@ -268,7 +287,8 @@ void Collector::posted(const Told& t) {
     journeys_.posted(t);
 }
 
-// ---- VT-c and interrupt controllers -----------------------------------------------------------------------------------------
+// ---- VT-c and interrupt controllers
+// -----------------------------------------------------------------------------------------
 
 void Collector::received(const Told& t) {
     packets_.count("received", "received from the wire", t.place.time);
@@ -280,35 +300,54 @@ void Collector::looped(const Told& t) {
     journeys_.arrived(t, true);
 }
 
-void Collector::sent(const Told& t) { packets_.count("sent", "sent", t.place.time); }
+void Collector::sent(const Told& t) {
+    packets_.count("sent", "sent", t.place.time);
+}
 
-void Collector::dropped(const Told& t) { packets_.count("dropped", "dropped", t.place.time); }
+void Collector::dropped(const Told& t) {
+    packets_.count("dropped", "dropped", t.place.time);
+}
 
-void Collector::missed(const Told& t) { journeys_.missed(t); }
+void Collector::missed(const Told& t) {
+    journeys_.missed(t);
+}
 
-void Collector::lost(const Told& t) { journeys_.lost(t); }
+void Collector::lost(const Told& t) {
+    journeys_.lost(t);
+}
 
 void Collector::stored(const Told& t) {
     owners_[{std::string(t.text("adapter")), static_cast<unsigned>(t.number("pool"))}] = t.text("function");
     journeys_.stored(t);
 }
 
-void Collector::cause(const Told& t) { journeys_.cause(t); }
+void Collector::cause(const Told& t) {
+    journeys_.cause(t);
+}
 
-void Collector::message(const Told& t) { journeys_.interrupt(t); }
+void Collector::message(const Told& t) {
+    journeys_.interrupt(t);
+}
 
-void Collector::adapter_reset(const Told& t) { journeys_.reset(t); }
+void Collector::adapter_reset(const Told& t) {
+    journeys_.reset(t);
+}
 
-void Collector::msi(const Told& t) { journeys_.plain_message(t); }
+void Collector::msi(const Told& t) {
+    journeys_.plain_message(t);
+}
 
-void Collector::acknowledge(const Told& t) { journeys_.acknowledged(t, probe_.look(static_cast<unsigned>(t.number("cpu")))); }
+void Collector::acknowledge(const Told& t) {
+    journeys_.acknowledged(t, probe_.look(static_cast<unsigned>(t.number("cpu"))));
+}
 
 std::string Collector::owner(const std::string& adapter, unsigned pool) const {
     const auto found = owners_.find({adapter, pool});
     return found == owners_.end() ? std::string() : found->second;
 }
 
-// ---- the end ----------------------------------------------------------------------------------------------------------------
+// ---- the end
+// ----------------------------------------------------------------------------------------------------------------
 
 void Collector::finish(const Place& place, Report& report) {
     report.begin = begin_;

@@ -43,14 +43,15 @@ private:
     /// A period of one processor in VMX non-root operation, or in root operation after an exit.
     struct Cpu {
         Processor sums;
-        u64 begin = 0;          ///< retired when the run began
+        u64 begin = 0;                ///< retired when the run began
         GuestRecord* guest = nullptr; ///< that runs
         bool root = false, non_root = false;
         u64 since_time = 0, since_retired = 0; ///< of the present mode
-        ExitSum* exit = nullptr; ///< that is being handled
+        ExitSum* exit = nullptr;               ///< that is being handled
     };
 
     Cpu& cpu(const Told& t) { return cpus_[t.number("cpu") % cpus_.size()]; }
+
     Spent close(Cpu& c, u64 time, u64 retired);
 
     void entry(const Told& t);
@@ -86,7 +87,8 @@ private:
     Guests guests_;
     Journeys journeys_;
     u64 begin_ = 0, left_out_ = 0, failed_ = 0;
-    Series exits_{"exits", "VM exits"}, interrupts_{"interrupts", "Interrupts"}, packets_{"packets", "Frames"}, dma_{"dma", "DMA through VT-d"};
+    Series exits_{"exits", "VM exits"}, interrupts_{"interrupts", "Interrupts"}, packets_{"packets", "Frames"},
+        dma_{"dma", "DMA through VT-d"};
     ByName faults_;
     std::map<u16, std::pair<u64, u64>> by_requester_;
     u16 requester_ = 0; ///< of the remapped interrupt that is told right now

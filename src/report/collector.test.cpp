@@ -11,7 +11,9 @@ namespace {
 
 using vtx::ExitReason;
 
-constexpr u64 out(u16 port) { return u64{port} << 16; }
+constexpr u64 out(u16 port) {
+    return u64{port} << 16;
+}
 
 TEST(Collector, InstructionsGoToTheModeAndTheReason) {
     Stage s;
@@ -94,16 +96,35 @@ TEST(Collector, The8259sAreToldByTheirRegisters) {
         s.enter(0, 0x1000, 0x5000, 0);
         s.leave(0, 0x1000, ExitReason::io_instruction, 0, out(port), value);
     };
-    for (const auto& [port, value] : std::initializer_list<std::pair<u16, u8>>{{0x20, 0x11}, {0x21, 0x20}, {0x21, 0x04}, {0x21, 0x01}, {0x21, 0xfe}, {0x20, 0x20}, {0x20, 0x0b},
-                                                                              {0xa0, 0x13}, {0xa1, 0x28}, {0xa1, 0x01}, {0xa1, 0xff}, {0xa1, 0xff}})
+    for (const auto& [port, value] : std::initializer_list<std::pair<u16, u8>>{{0x20, 0x11},
+                                                                               {0x21, 0x20},
+                                                                               {0x21, 0x04},
+                                                                               {0x21, 0x01},
+                                                                               {0x21, 0xfe},
+                                                                               {0x20, 0x20},
+                                                                               {0x20, 0x0b},
+                                                                               {0xa0, 0x13},
+                                                                               {0xa1, 0x28},
+                                                                               {0xa1, 0x01},
+                                                                               {0xa1, 0xff},
+                                                                               {0xa1, 0xff}})
         write(port, value);
     s.enter(0, 0x1000, 0x5000, 0);
     s.leave(0, 0x1000, ExitReason::io_instruction, 0, out(0x21) | 8, 0); // IN
     s.enter(0, 0x1000, 0x5000, 0);
     s.leave(0, 0x1000, ExitReason::io_instruction, 0, out(0x3f8), 0x41);
     const Guest g = s.finish().guests[0];
-    EXPECT_EQ(g.pic, (ByName{{"master ICW1", 1}, {"master ICW2", 1}, {"master ICW3", 1}, {"master ICW4", 1}, {"master OCW1", 1}, {"master OCW2", 1}, {"master OCW3", 1},
-                             {"slave ICW1", 1}, {"slave ICW2", 1}, {"slave ICW4", 1}, {"slave OCW1", 2}}));
+    EXPECT_EQ(g.pic, (ByName{{"master ICW1", 1},
+                             {"master ICW2", 1},
+                             {"master ICW3", 1},
+                             {"master ICW4", 1},
+                             {"master OCW1", 1},
+                             {"master OCW2", 1},
+                             {"master OCW3", 1},
+                             {"slave ICW1", 1},
+                             {"slave ICW2", 1},
+                             {"slave ICW4", 1},
+                             {"slave OCW1", 2}}));
     EXPECT_EQ(g.ports.at(0x21).writes, 4u);
     EXPECT_EQ(g.ports.at(0x21).reads, 1u);
     EXPECT_EQ(g.ports.at(0x3f8).writes, 1u);
@@ -136,7 +157,13 @@ TEST(Collector, ADomainIsTheGuestsWhoseEptLeadsToTheSameMemory) {
     s.probe.ept[{0x5000, 0x7000}] = 0x1'2345'7000;
     s.enter(0, 0x1000, 0x5000, 0);
     const auto dma = [&](u64 domain, u64 address, u64 physical) {
-        s.tell(Topic::vtd, "dma", {{"requester", 0x108}, {"domain", domain}, {"access", "write"}, {"address", address}, {"physical", physical}, {"size", 64}});
+        s.tell(Topic::vtd, "dma",
+               {{"requester", 0x108},
+                {"domain", domain},
+                {"access", "write"},
+                {"address", address},
+                {"physical", physical},
+                {"size", 64}});
     };
     dma(3, 0x7000, 0x1'2345'8000);
     dma(4, 0x7000, 0x1'2345'7000);

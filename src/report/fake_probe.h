@@ -36,14 +36,23 @@ struct Stage {
     }
 
     void enter(unsigned cpu, u64 vmcs, u64 eptp, u64 retired, u64 event = 0, u64 descriptor = 0) {
-        probe.cpus[cpu] = {.retired = retired, .root = true, .vmcs = vmcs, .eptp = eptp, .vpid = 1, .descriptor = descriptor};
+        probe.cpus[cpu] = {
+            .retired = retired, .root = true, .vmcs = vmcs, .eptp = eptp, .vpid = 1, .descriptor = descriptor};
         tell(Topic::vmx, "entry", {{"cpu", cpu}, {"vmcs", vmcs}, {"rip", 0x1000}, {"event", event}});
     }
 
-    void leave(unsigned cpu, u64 vmcs, vtx::ExitReason reason, u64 retired, u64 qualification = 0, u64 rax = 0, u64 event = 0) {
+    void leave(unsigned cpu, u64 vmcs, vtx::ExitReason reason, u64 retired, u64 qualification = 0, u64 rax = 0,
+               u64 event = 0) {
         probe.cpus[cpu].retired = retired;
         probe.cpus[cpu].rax = rax;
-        tell(Topic::vmx, "exit", {{"cpu", cpu}, {"vmcs", vmcs}, {"reason", vtx::find_exit(reason)->name}, {"qualification", qualification}, {"means", ""}, {"rip", 0x1000}, {"event", event}});
+        tell(Topic::vmx, "exit",
+             {{"cpu", cpu},
+              {"vmcs", vmcs},
+              {"reason", vtx::find_exit(reason)->name},
+              {"qualification", qualification},
+              {"means", ""},
+              {"rip", 0x1000},
+              {"event", event}});
     }
 
     Report finish() {

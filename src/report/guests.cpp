@@ -10,12 +10,15 @@ namespace vitrine::report {
 
 namespace {
 
-template <class T> void note(std::vector<T>& list, T value) {
+template <class T>
+void note(std::vector<T>& list, T value) {
     if (list.size() < Guests::most_listed && std::find(list.begin(), list.end(), value) == list.end())
         list.push_back(value);
 }
 
-constexpr u64 root_of(u64 eptp) { return eptp & ~0xfffull; }
+constexpr u64 root_of(u64 eptp) {
+    return eptp & ~0xfffull;
+}
 
 } // namespace
 
@@ -65,7 +68,9 @@ GuestRecord* Guests::by_vmcs(u64 vmcs) {
     return found == vmcs_.end() ? nullptr : found->second.guest;
 }
 
-GuestRecord* Guests::by_number(unsigned number) { return number && number <= guests_.size() ? &guests_[number - 1] : nullptr; }
+GuestRecord* Guests::by_number(unsigned number) {
+    return number && number <= guests_.size() ? &guests_[number - 1] : nullptr;
+}
 
 unsigned Guests::owner(Probe& probe, u64 guest_physical, u64 physical) {
     for (const GuestRecord& g : guests_)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which virtual machine a VMCS belongs to. The machine knows no virtual machines, only VMCSs: those that are entered with the same EPT are one.
+// Which virtual machine a VMCS belongs to. The machine knows no virtual machines, only VMCSs: those that are entered
+// with the same EPT are one.
 #pragma once
 
 #include "report/model.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Following frames. Each step is an event of the glass that names the same adapter, queue, function, requester, descriptor or vector as the last.
+// Following frames. Each step is an event of the glass that names the same adapter, queue, function, requester,
+// descriptor or vector as the last.
 #include "report/journeys.h"
 
 #include "report/tables.h"
@@ -16,18 +17,22 @@ namespace {
 constexpr std::size_t dma_kept = 64;
 constexpr u64 descriptor_bytes = 16;
 
-std::string requester_text(u64 id) { return fmt::format("{:02x}:{:02x}.{}", id >> 8, id >> 3 & 31, id & 7); }
+std::string requester_text(u64 id) {
+    return fmt::format("{:02x}:{:02x}.{}", id >> 8, id >> 3 & 31, id & 7);
+}
 
 } // namespace
 
 void Journeys::step(Flight& f, const Told& t, Lane lane, std::string what, std::string detail, bool inferred) {
     f.last = t.place.time;
     if (f.journey.steps.size() < most_steps)
-        f.journey.steps.push_back({lane, t.place.time, t.place.instructions, t.place.cpu, std::move(what), std::move(detail), inferred});
+        f.journey.steps.push_back(
+            {lane, t.place.time, t.place.instructions, t.place.cpu, std::move(what), std::move(detail), inferred});
 }
 
 /// `act` may end the flight.
-template <class Wish, class Do> void Journeys::each(Waits waits, Wish wish, Do act) {
+template <class Wish, class Do>
+void Journeys::each(Waits waits, Wish wish, Do act) {
     for (auto f = under_way_.begin(); f != under_way_.end();) {
         Flight& flight = *f++;
         if (flight.waits == waits && wish(flight))
@@ -62,7 +67,8 @@ void Journeys::expire(u64 now) {
     }
 }
 
-// ---- the adapter ------------------------------------------------------------------------------------------------------------
+// ---- the adapter
+// ------------------------------------------------------------------------------------------------------------
 
 void Journeys::arrived(const Told& t, bool looped) {
     ++frames_;
@@ -81,7 +87,8 @@ void Journeys::arrived(const Told& t, bool looped) {
         f.journey.queue = static_cast<unsigned>(a.queue);
         f.arrival = dma_number_;
         step(f, t, Lane::wire, looped ? "sent by another pool of the port" : "comes from the wire", f.journey.frame);
-        step(f, t, Lane::filter, fmt::format("filter: {}", t.text("why")), fmt::format("pool {}, queue {}", pool, a.queue));
+        step(f, t, Lane::filter, fmt::format("filter: {}", t.text("why")),
+             fmt::format("pool {}, queue {}", pool, a.queue));
         a.flight = &f;
     }
     auto& list = arrivals_[adapter];
@@ -150,31 +157,40 @@ void Journeys::stored(const Told& t) {
         const char* what = !d.write ? "descriptor fetched" : back ? "descriptor written back" : "frame written";
         if (f.journey.steps.size() < most_steps)
             f.journey.steps.push_back({Lane::dma, d.time, d.instructions, d.cpu, what,
-                                       fmt::format("domain {}: device address {:#x} is physical {:#x}, {} bytes", d.domain, d.address, d.physical, d.size), false});
+                                       fmt::format("domain {}: device address {:#x} is physical {:#x}, {} bytes",
+                                                   d.domain, d.address, d.physical, d.size),
+                                       false});
     }
     std::string whose = f.journey.guest ? fmt::format("; the memory is VM {}'s", f.journey.guest) : "";
     step(f, t, Lane::ring, fmt::format("in the ring of {}", f.journey.function),
-         fmt::format("requester {}, descriptor {}, buffer at device address {:#x}{}", requester_text(f.requester), t.number("descriptor"), place, whose));
+         fmt::format("requester {}, descriptor {}, buffer at device address {:#x}{}", requester_text(f.requester),
+                     t.number("descriptor"), place, whose));
     f.waits = Waits::cause;
 }
 
 void Journeys::cause(const Told& t) {
     if (t.text("of") != "reception")
         return;
-    each(Waits::cause, [&](const Flight& f) { return f.journey.adapter == t.text("adapter") && f.journey.queue == t.number("queue"); },
-         [&](Flight& f) {
-             f.message_vector = t.number("vector");
-             f.waits = Waits::send;
-         });
+    each(
+        Waits::cause,
+        [&](const Flight& f) { return f.journey.adapter == t.text("adapter") && f.journey.queue == t.number("queue"); },
+        [&](Flight& f) {
+            f.message_vector = t.number("vector");
+            f.waits = Waits::send;
+        });
 }
 
 void Journeys::interrupt(const Told& t) {
-    each(Waits::send, [&](const Flight& f) { return f.journey.function == t.text("function") && f.message_vector == t.number("vector"); },
-         [&](Flight& f) {
-             step(f, t, Lane::interrupt, fmt::format("MSI-X message {} of {}", f.message_vector, f.journey.function),
-                  fmt::format("{} after the frame was in its ring", time_text(t.place.time - f.last)));
-             f.waits = Waits::message;
-         });
+    each(
+        Waits::send,
+        [&](const Flight& f) {
+            return f.journey.function == t.text("function") && f.message_vector == t.number("vector");
+        },
+        [&](Flight& f) {
+            step(f, t, Lane::interrupt, fmt::format("MSI-X message {} of {}", f.message_vector, f.journey.function),
+                 fmt::format("{} after the frame was in its ring", time_text(t.place.time - f.last)));
+            f.waits = Waits::message;
+        });
 }
 
 void Journeys::reset(const Told& t) {
@@ -187,15 +203,16 @@ void Journeys::reset(const Told& t) {
     }
 }
 
-// ---- remapping --------------------------------------------------------------------------------------------------------------
+// ---- remapping
+// --------------------------------------------------------------------------------------------------------------
 
 void Journeys::dma(const Told& t) {
     if (under_way_.empty())
         return;
     if (dma_.size() == dma_kept)
         dma_.pop_front();
-    dma_.push_back({++dma_number_, t.number("requester"), t.number("domain"), t.number("address"), t.number("physical"), t.number("size"), t.place.time,
-                    t.place.instructions, t.place.cpu, t.text("access") == "write"});
+    dma_.push_back({++dma_number_, t.number("requester"), t.number("domain"), t.number("address"), t.number("physical"),
+                    t.number("size"), t.place.time, t.place.instructions, t.place.cpu, t.text("access") == "write"});
 }
 
 void Journeys::remapped(const Told& t) {
@@ -203,54 +220,69 @@ void Journeys::remapped(const Told& t) {
     const u64 low = t.number("low"), index = t.number("index");
     if (vtd::remapped_low.posted(low))
         return; // posted() follows
-    each(Waits::message, [&](const Flight& f) { return f.requester == message_requester_; },
-         [&](Flight& f) {
-             f.vector = vtd::remapped_low.vector(low);
-             step(f, t, Lane::interrupt, fmt::format("remapped: entry {}", index),
-                  fmt::format("vector {:#x} for APIC {:#x}", f.vector, static_cast<u64>(vtd::remapped_low.destination(low))));
-             f.waits = Waits::processor;
-         });
+    each(
+        Waits::message, [&](const Flight& f) { return f.requester == message_requester_; },
+        [&](Flight& f) {
+            f.vector = vtd::remapped_low.vector(low);
+            step(f, t, Lane::interrupt, fmt::format("remapped: entry {}", index),
+                 fmt::format("vector {:#x} for APIC {:#x}", f.vector,
+                             static_cast<u64>(vtd::remapped_low.destination(low))));
+            f.waits = Waits::processor;
+        });
 }
 
 void Journeys::posted(const Told& t) {
-    each(Waits::message, [&](const Flight& f) { return f.requester == message_requester_; },
-         [&](Flight& f) {
-             f.descriptor = t.number("descriptor");
-             f.vector = t.number("vector");
-             step(f, t, Lane::interrupt, fmt::format("posted: virtual vector {:#x}", f.vector),
-                  fmt::format("descriptor {:#x}, {}", f.descriptor,
-                              t.number("notification") ? fmt::format("notification vector {:#x}", static_cast<u64>(vtd::descriptor_control.vector(t.number("control"))))
-                                                       : std::string("without a notification: one is outstanding, or suppressed")));
-             f.waits = Waits::guest;
-         });
+    each(
+        Waits::message, [&](const Flight& f) { return f.requester == message_requester_; },
+        [&](Flight& f) {
+            f.descriptor = t.number("descriptor");
+            f.vector = t.number("vector");
+            step(f, t, Lane::interrupt, fmt::format("posted: virtual vector {:#x}", f.vector),
+                 fmt::format("descriptor {:#x}, {}", f.descriptor,
+                             t.number("notification")
+                                 ? fmt::format("notification vector {:#x}",
+                                               static_cast<u64>(vtd::descriptor_control.vector(t.number("control"))))
+                                 : std::string("without a notification: one is outstanding, or suppressed")));
+            f.waits = Waits::guest;
+        });
 }
 
 void Journeys::plain_message(const Told& t) {
-    each(Waits::message, [&](const Flight& f) { return f.requester == t.number("requester"); },
-         [&](Flight& f) {
-             f.vector = t.number("data") & 0xff;
-             step(f, t, Lane::interrupt, fmt::format("vector {:#x}", f.vector), "delivered as it was sent: interrupts are not remapped");
-             f.waits = Waits::processor;
-         });
+    each(
+        Waits::message, [&](const Flight& f) { return f.requester == t.number("requester"); },
+        [&](Flight& f) {
+            f.vector = t.number("data") & 0xff;
+            step(f, t, Lane::interrupt, fmt::format("vector {:#x}", f.vector),
+                 "delivered as it was sent: interrupts are not remapped");
+            f.waits = Waits::processor;
+        });
 }
 
-// ---- processors -------------------------------------------------------------------------------------------------------------
+// ---- processors
+// -------------------------------------------------------------------------------------------------------------
 
 void Journeys::acknowledged(const Told& t, const ProcessorView& view) {
-    each(Waits::processor, [&](const Flight& f) { return f.vector == t.number("vector"); },
-         [&](Flight& f) {
-             step(f, t, Lane::vmm, fmt::format("CPU{} takes vector {:#x}", t.number("cpu"), f.vector),
-                  view.non_root ? "VM exit: external interrupt" : view.root ? "in VMX root operation" : "outside VMX operation");
-             f.waits = Waits::injection;
-             if (!f.journey.guest)
-                 end(f, JourneyEnd::processor);
-         });
+    each(
+        Waits::processor, [&](const Flight& f) { return f.vector == t.number("vector"); },
+        [&](Flight& f) {
+            step(f, t, Lane::vmm, fmt::format("CPU{} takes vector {:#x}", t.number("cpu"), f.vector),
+                 view.non_root ? "VM exit: external interrupt"
+                 : view.root   ? "in VMX root operation"
+                               : "outside VMX operation");
+            f.waits = Waits::injection;
+            if (!f.journey.guest)
+                end(f, JourneyEnd::processor);
+        });
 }
 
 /// The processor that runs the guest has taken the notification.
 void Journeys::notified(const Told& t) {
-    each(Waits::guest, [&](const Flight& f) { return f.descriptor == t.number("descriptor"); },
-         [&](Flight& f) { step(f, t, Lane::guest, fmt::format("CPU{} processes the descriptor", t.number("cpu")), "the guest runs on: no VM exit"); });
+    each(
+        Waits::guest, [&](const Flight& f) { return f.descriptor == t.number("descriptor"); },
+        [&](Flight& f) {
+            step(f, t, Lane::guest, fmt::format("CPU{} processes the descriptor", t.number("cpu")),
+                 "the guest runs on: no VM exit");
+        });
 }
 
 void Journeys::delivered(const Told& t) {
@@ -258,26 +290,30 @@ void Journeys::delivered(const Told& t) {
     GuestRecord* guest = guests_.by_vmcs(t.number("vmcs"));
     const unsigned number = guest ? guest->sums.number : 0;
     const std::string what = fmt::format("VM {} takes virtual interrupt {:#x}", number, vector);
-    each(Waits::guest, [&](const Flight& f) { return f.descriptor == descriptor && f.vector == vector; },
-         [&](Flight& f) {
-             step(f, t, Lane::guest, what, "virtual-interrupt delivery");
-             end(f, JourneyEnd::guest);
-         });
-    each(Waits::injection, [&](const Flight& f) { return number && f.journey.guest == number; },
-         [&](Flight& f) {
-             step(f, t, Lane::guest, what, "the next interrupt that the guest takes; virtual-interrupt delivery", true);
-             end(f, JourneyEnd::guest);
-         });
+    each(
+        Waits::guest, [&](const Flight& f) { return f.descriptor == descriptor && f.vector == vector; },
+        [&](Flight& f) {
+            step(f, t, Lane::guest, what, "virtual-interrupt delivery");
+            end(f, JourneyEnd::guest);
+        });
+    each(
+        Waits::injection, [&](const Flight& f) { return number && f.journey.guest == number; },
+        [&](Flight& f) {
+            step(f, t, Lane::guest, what, "the next interrupt that the guest takes; virtual-interrupt delivery", true);
+            end(f, JourneyEnd::guest);
+        });
 }
 
 void Journeys::injected(const Told& t, unsigned vector) {
     GuestRecord* guest = guests_.by_vmcs(t.number("vmcs"));
     const unsigned number = guest ? guest->sums.number : 0;
-    each(Waits::injection, [&](const Flight& f) { return number && f.journey.guest == number; },
-         [&](Flight& f) {
-             step(f, t, Lane::guest, fmt::format("VM {} takes virtual interrupt {:#x}", number, vector), "the next one that the VMM injects at VM entry", true);
-             end(f, JourneyEnd::guest);
-         });
+    each(
+        Waits::injection, [&](const Flight& f) { return number && f.journey.guest == number; },
+        [&](Flight& f) {
+            step(f, t, Lane::guest, fmt::format("VM {} takes virtual interrupt {:#x}", number, vector),
+                 "the next one that the VMM injects at VM entry", true);
+            end(f, JourneyEnd::guest);
+        });
 }
 
 std::vector<Journey> Journeys::finish() {

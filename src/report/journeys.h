@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ways of single frames: from the wire through filter, ring and remapped DMA to the interrupt and the guest that takes it. The first few
-// of each pool and each outcome are kept; the rest only passes.
+// The ways of single frames: from the wire through filter, ring and remapped DMA to the interrupt and the guest that
+// takes it. The first few of each pool and each outcome are kept; the rest only passes.
 #pragma once
 
 #include "report/details.h"
@@ -20,9 +20,9 @@ public:
     Journeys(Guests& guests, Probe& probe) : guests_(guests), probe_(probe) {}
 
     static constexpr std::size_t most_under_way = 64, most_kept = 48, most_steps = 40, most_arrivals = 1 << 14;
-    static constexpr unsigned kept_of_a_kind = 2;        ///< by adapter, pool and outcome
+    static constexpr unsigned kept_of_a_kind = 2; ///< by adapter, pool and outcome
     static constexpr u64 followed_of_a_pool = 4096;
-    static constexpr u64 patience = 50'000'000;          ///< virtual nanoseconds that a frame waits for what comes next
+    static constexpr u64 patience = 50'000'000; ///< virtual nanoseconds that a frame waits for what comes next
 
     // What the adapters tell.
     void arrived(const Told& t, bool looped);
@@ -54,9 +54,9 @@ private:
     struct Flight {
         Journey journey;
         Waits waits = Waits::store;
-        u64 arrival = 0;      ///< number of the last DMA before it
+        u64 arrival = 0; ///< number of the last DMA before it
         u64 requester = 0, message_vector = 0, vector = 0, descriptor = 0;
-        u64 last = 0;         ///< instant of the last step
+        u64 last = 0; ///< instant of the last step
     };
 
     struct Arrival {
@@ -70,16 +70,19 @@ private:
         bool write;
     };
 
-    static void step(Flight& f, const Told& t, Lane lane, std::string what, std::string detail = {}, bool inferred = false);
+    static void step(Flight& f, const Told& t, Lane lane, std::string what, std::string detail = {},
+                     bool inferred = false);
     void end(Flight& f, JourneyEnd how);
     void expire(u64 now);
     Arrival take(const Told& t);
-    template <class Wish, class Do> void each(Waits waits, Wish wish, Do act);
+    template <class Wish, class Do>
+    void each(Waits waits, Wish wish, Do act);
 
     Guests& guests_;
     Probe& probe_;
     std::list<Flight> under_way_;
-    std::map<std::string, std::deque<Arrival>, std::less<>> arrivals_; ///< by adapter: what has been told to come into a ring
+    std::map<std::string, std::deque<Arrival>, std::less<>>
+        arrivals_; ///< by adapter: what has been told to come into a ring
     std::map<std::pair<std::string, unsigned>, u64> followed_;
     std::map<std::tuple<std::string, unsigned, JourneyEnd>, unsigned> kept_of_;
     std::vector<Journey> kept_;

@@ -18,22 +18,38 @@ struct Wire : Stage {
     }
 
     void receive(unsigned pool, unsigned queue) {
-        tell(Topic::vtc, "received", {{"adapter", "nic0"}, {"frame", "a > b"}, {"pool", pool}, {"queue", queue}, {"why", "exact address"}});
+        tell(Topic::vtc, "received",
+             {{"adapter", "nic0"}, {"frame", "a > b"}, {"pool", pool}, {"queue", queue}, {"why", "exact address"}});
     }
 
     void dma(std::string_view access, u64 address, u64 size) {
-        tell(Topic::vtd, "dma", {{"requester", vf}, {"domain", 7}, {"access", access}, {"address", address}, {"physical", address + 0x12300000}, {"size", size}});
+        tell(Topic::vtd, "dma",
+             {{"requester", vf},
+              {"domain", 7},
+              {"access", access},
+              {"address", address},
+              {"physical", address + 0x12300000},
+              {"size", size}});
     }
 
     void store(unsigned pool, unsigned queue) {
         dma("read", 0x60000, 16);
         dma("write", 0x70000, 98);
         dma("write", 0x60000, 16);
-        tell(Topic::vtc, "stored", {{"adapter", "nic0"}, {"function", "nic0vf1"}, {"requester", vf}, {"pool", pool}, {"queue", queue}, {"descriptor", 4}, {"address", 0x70000}, {"size", 98}});
+        tell(Topic::vtc, "stored",
+             {{"adapter", "nic0"},
+              {"function", "nic0vf1"},
+              {"requester", vf},
+              {"pool", pool},
+              {"queue", queue},
+              {"descriptor", 4},
+              {"address", 0x70000},
+              {"size", 98}});
     }
 
     void message(unsigned queue) {
-        tell(Topic::vtc, "cause", {{"adapter", "nic0"}, {"function", "nic0vf1"}, {"queue", queue}, {"of", "reception"}, {"vector", 0}});
+        tell(Topic::vtc, "cause",
+             {{"adapter", "nic0"}, {"function", "nic0vf1"}, {"queue", queue}, {"of", "reception"}, {"vector", 0}});
         tell(Topic::vtc, "interrupt", {{"function", "nic0vf1"}, {"requester", vf}, {"vector", 0}});
     }
 };
@@ -51,9 +67,11 @@ TEST(Journeys, FromTheWireToTheGuestByPosting) {
     w.store(1, 9);
     w.message(9);
     w.tell(Topic::vtd, "interrupt", {{"requester", vf}, {"index", 12}, {"low", 0x8001}, {"high", 0}});
-    w.tell(Topic::vtd, "posted", {{"descriptor", descriptor}, {"vector", 0x41}, {"notification", 1}, {"control", 0xf2'0000}});
+    w.tell(Topic::vtd, "posted",
+           {{"descriptor", descriptor}, {"vector", 0x41}, {"notification", 1}, {"control", 0xf2'0000}});
     w.tell(Topic::vmx, "virtual-interrupt", {{"cpu", 0}, {"vmcs", vmcs}, {"vector", 0x40}}); // another one
-    w.tell(Topic::vmx, "posted-interrupts", {{"cpu", 0}, {"vmcs", vmcs}, {"descriptor", descriptor}, {"highest", 0x41}});
+    w.tell(Topic::vmx, "posted-interrupts",
+           {{"cpu", 0}, {"vmcs", vmcs}, {"descriptor", descriptor}, {"highest", 0x41}});
     w.tell(Topic::vmx, "virtual-interrupt", {{"cpu", 0}, {"vmcs", vmcs}, {"vector", 0x41}});
     const Report r = w.finish();
     ASSERT_EQ(r.journeys.size(), 1u);
@@ -96,9 +114,19 @@ TEST(Journeys, ThroughTheVmmByInjection) {
 TEST(Journeys, AFrameOfTheHostEndsAtTheProcessor) {
     Wire w;
     w.receive(0, 0);
-    w.tell(Topic::vtc, "stored", {{"adapter", "nic0"}, {"function", "nic0"}, {"requester", 0x100}, {"pool", 0}, {"queue", 0}, {"descriptor", 0}, {"address", 0x1000}, {"size", 60}});
-    w.tell(Topic::vtc, "cause", {{"adapter", "nic0"}, {"function", "nic0"}, {"queue", 0}, {"of", "transmission"}, {"vector", 0}});
-    w.tell(Topic::vtc, "cause", {{"adapter", "nic0"}, {"function", "nic0"}, {"queue", 0}, {"of", "reception"}, {"vector", 2}});
+    w.tell(Topic::vtc, "stored",
+           {{"adapter", "nic0"},
+            {"function", "nic0"},
+            {"requester", 0x100},
+            {"pool", 0},
+            {"queue", 0},
+            {"descriptor", 0},
+            {"address", 0x1000},
+            {"size", 60}});
+    w.tell(Topic::vtc, "cause",
+           {{"adapter", "nic0"}, {"function", "nic0"}, {"queue", 0}, {"of", "transmission"}, {"vector", 0}});
+    w.tell(Topic::vtc, "cause",
+           {{"adapter", "nic0"}, {"function", "nic0"}, {"queue", 0}, {"of", "reception"}, {"vector", 2}});
     w.tell(Topic::vtc, "interrupt", {{"function", "nic0"}, {"requester", 0x100}, {"vector", 1}});
     w.tell(Topic::vtc, "interrupt", {{"function", "nic0"}, {"requester", 0x100}, {"vector", 2}});
     w.tell(Topic::interrupts, "msi", {{"requester", 0x100}, {"address", 0xfee00000}, {"data", 0x33}});

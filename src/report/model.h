@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a report says, as plain data: guests with their four paths, remapping, adapters, figures over virtual time, the ways of single frames.
+// What a report says, as plain data: guests with their four paths, remapping, adapters, figures over virtual time, the
+// ways of single frames.
 #pragma once
 
 #include "report/series.h"
@@ -45,14 +46,14 @@ struct Guest {
     u64 first_entry = 0, last_exit = 0; ///< instants
     u64 entries = 0;
     std::map<vtx::ExitReason, ExitSum> exits;
-    Spent unfinished; ///< in VMX non-root operation when the run ended
+    Spent unfinished;  ///< in VMX non-root operation when the run ended
     ByName violations; ///< EPT violations by what was tried, and what EPT said
     static constexpr std::size_t most_ports = 1024;
     std::map<u16, PortSum> ports; ///< the first ones
     PortSum other_ports;
-    ByName pic; ///< writes to the 8259s by register, as the guest meant them
-    std::map<int, u64> physical; ///< external-interrupt exits by vector; -1: not acknowledged at the exit
-    ByName injected;             ///< by kind
+    ByName pic;                               ///< writes to the 8259s by register, as the guest meant them
+    std::map<int, u64> physical;              ///< external-interrupt exits by vector; -1: not acknowledged at the exit
+    ByName injected;                          ///< by kind
     std::map<unsigned, u64> injected_vectors; ///< of external interrupts
     std::map<unsigned, u64> delivered;        ///< virtual-interrupt delivery, by vector
     u64 notifications = 0;                    ///< posted-interrupt processing in non-root operation
@@ -62,14 +63,16 @@ struct Guest {
     u64 count(vtx::ExitReason reason) const;
     Spent in_guest() const;
     Spent in_vmm() const;
+
     std::string name() const { return "VM " + std::to_string(number); }
 };
 
 /// One processor, over the run.
 struct Processor {
-    u64 retired = 0;           ///< all of it
-    u64 guests = 0;            ///< ... in VMX non-root operation
-    u64 root = 0;              ///< ... in VMX root operation
+    u64 retired = 0; ///< all of it
+    u64 guests = 0;  ///< ... in VMX non-root operation
+    u64 root = 0;    ///< ... in VMX root operation
+
     u64 outside() const { return retired - guests - root; }
 };
 
@@ -83,8 +86,8 @@ struct DmaSum {
 struct Remapping {
     bool present = false;
     std::map<u16, DmaSum> devices, domains;
-    ByName faults; ///< blocked requests, by reason
-    ByName totals; ///< the unit's counters, by their names in --stats
+    ByName faults;                                 ///< blocked requests, by reason
+    ByName totals;                                 ///< the unit's counters, by their names in --stats
     std::map<u16, std::pair<u64, u64>> interrupts; ///< by requester: remapped, posted
     u64 posted_notifying = 0;
 };

@@ -24,10 +24,16 @@ std::string time_text(u64 ns) {
     return fmt::format("{:.3f} s", t / 1e9);
 }
 
-std::string percent(double share) { return fmt::format("{:.1f}%", 100 * share); }
+std::string percent(double share) {
+    return fmt::format("{:.1f}%", 100 * share);
+}
 
-Cell Cell::count(std::string figure, u64 n, double share) { return {grouped(n), std::move(figure), n, share}; }
+Cell Cell::count(std::string figure, u64 n, double share) {
+    return {grouped(n), std::move(figure), n, share};
+}
 
-Cell Cell::time(std::string figure, u64 ns) { return {time_text(ns), std::move(figure), ns, -1}; }
+Cell Cell::time(std::string figure, u64 ns) {
+    return {time_text(ns), std::move(figure), ns, -1};
+}
 
 } // namespace vitrine::report

@@ -29,10 +29,17 @@ std::optional<std::string_view> PicWrites::write(u16 port, u8 value) {
     }
     const u8 after3 = chip.icw4 ? 4 : 0;
     switch (chip.expects) {
-    case 2: chip.expects = chip.single ? after3 : 3; return is(icw2);
-    case 3: chip.expects = after3; return is(icw3);
-    case 4: chip.expects = 0; return is(icw4);
-    default: return is(ocw1);
+    case 2:
+        chip.expects = chip.single ? after3 : 3;
+        return is(icw2);
+    case 3:
+        chip.expects = after3;
+        return is(icw3);
+    case 4:
+        chip.expects = 0;
+        return is(icw4);
+    default:
+        return is(ocw1);
     }
 }
 

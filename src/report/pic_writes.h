@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which register of an 8259 pair a byte written to its ports means: the chips tell ICWs from OCWs by what came before. (Intel 8259A data sheet.)
+// Which register of an 8259 pair a byte written to its ports means: the chips tell ICWs from OCWs by what came before.
+// (Intel 8259A data sheet.)
 #pragma once
 
 #include "words/integers.h"

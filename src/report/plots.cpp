@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Counts over virtual time as stacked bars. Axes and legends are text beside the drawing, so that they stay legible at any width.
+// Counts over virtual time as stacked bars. Axes and legends are text beside the drawing, so that they stay legible at
+// any width.
 #include "report/tables.h"
 #include "report/writers.h"
 
@@ -56,10 +57,12 @@ std::string bars(const std::vector<Layer>& layers, std::size_t intervals, u64 to
             if (!count)
                 continue;
             const double y = height * (1 - static_cast<double>(below[n] + count) / static_cast<double>(top));
-            path += fmt::format("M{} {:.1f}h.9v{:.1f}h-.9z", n, y, height * static_cast<double>(count) / static_cast<double>(top));
+            path += fmt::format("M{} {:.1f}h.9v{:.1f}h-.9z", n, y,
+                                height * static_cast<double>(count) / static_cast<double>(top));
             below[n] += count;
         }
-        text += fmt::format("<path class=c{} d=\"{}\" data-row=\"{}\" data-counts=\"{}\"/>", l, path, escaped(layers[l].key), counts);
+        text += fmt::format("<path class=c{} d=\"{}\" data-row=\"{}\" data-counts=\"{}\"/>", l, path,
+                            escaped(layers[l].key), counts);
     }
     return text;
 }
@@ -73,7 +76,8 @@ std::string hints(const std::vector<Layer>& layers, const Series& s, u64 end) {
             if (l.counts[n])
                 words += fmt::format("\n{} {}", grouped(l.counts[n]), l.name);
         if (!words.empty())
-            text += fmt::format("<rect x={} y=0 width=1 height={}><title>{} to {}{}</title></rect>", n, height, time_text(s.origin() + n * s.width()),
+            text += fmt::format("<rect x={} y=0 width=1 height={}><title>{} to {}{}</title></rect>", n, height,
+                                time_text(s.origin() + n * s.width()),
                                 time_text(std::min(end, s.origin() + (n + 1) * s.width())), escaped(words));
     }
     return text;
@@ -89,16 +93,22 @@ std::string plot(const Series& s, u64 end) {
         highest = std::max(highest, all);
     }
     const u64 top = rounded_up(highest);
-    std::string text = fmt::format("<figure class=plot data-series=\"{}\"><figcaption><b>{}</b> in intervals of {}</figcaption><div class=chart>", escaped(s.key()), escaped(s.title()), time_text(s.width()));
-    text += fmt::format("<div class=y><span>{}</span><span>{}</span><span>0</span></div>", grouped(top), top % 2 ? "" : grouped(top / 2));
-    text += fmt::format("<svg viewBox=\"0 0 {} {}\" preserveAspectRatio=none role=img aria-label=\"{} over virtual time\"><path class=grid d=\"M0 .5h{}M0 {}h{}\"/>", s.intervals(), height,
-                        escaped(s.title()), s.intervals(), height / 2, s.intervals());
+    std::string text = fmt::format(
+        "<figure class=plot data-series=\"{}\"><figcaption><b>{}</b> in intervals of {}</figcaption><div class=chart>",
+        escaped(s.key()), escaped(s.title()), time_text(s.width()));
+    text += fmt::format("<div class=y><span>{}</span><span>{}</span><span>0</span></div>", grouped(top),
+                        top % 2 ? "" : grouped(top / 2));
+    text += fmt::format("<svg viewBox=\"0 0 {} {}\" preserveAspectRatio=none role=img aria-label=\"{} over virtual "
+                        "time\"><path class=grid d=\"M0 .5h{}M0 {}h{}\"/>",
+                        s.intervals(), height, escaped(s.title()), s.intervals(), height / 2, s.intervals());
     text += bars(layers, s.intervals(), top) + "<g class=hints>" + hints(layers, s, end) + "</g></svg>";
     // The last interval may not be over.
     const u64 span = s.intervals() * s.width();
-    text += fmt::format("<div class=x><span>{}</span><span>{}</span><span>{}</span></div></div><ul class=legend>", time_text(s.origin()), time_text(s.origin() + span / 2), time_text(s.origin() + span));
+    text += fmt::format("<div class=x><span>{}</span><span>{}</span><span>{}</span></div></div><ul class=legend>",
+                        time_text(s.origin()), time_text(s.origin() + span / 2), time_text(s.origin() + span));
     for (std::size_t l = 0; l < layers.size(); ++l)
-        text += fmt::format("<li><i class=c{}></i>{} <b data-figure=\"series.{}.{}\" data-value=\"{}\">{}</b></li>", l, escaped(layers[l].name), escaped(s.key()), escaped(layers[l].key), layers[l].total,
+        text += fmt::format("<li><i class=c{}></i>{} <b data-figure=\"series.{}.{}\" data-value=\"{}\">{}</b></li>", l,
+                            escaped(layers[l].name), escaped(s.key()), escaped(layers[l].key), layers[l].total,
                             grouped(layers[l].total));
     return text + "</ul></figure>\n";
 }
@@ -110,7 +120,10 @@ std::string plots(const Report& report) {
     for (const Series& s : report.series)
         if (!s.rows().empty())
             text += plot(s, report.end);
-    return "<section class=part id=time><h2>Over virtual time</h2>" + (text.empty() ? "<p class=none>No VM exit, no interrupt and no frame was seen.</p>" : "<div class=plots>" + text + "</div>") + "</section>\n";
+    return "<section class=part id=time><h2>Over virtual time</h2>" +
+           (text.empty() ? "<p class=none>No VM exit, no interrupt and no frame was seen.</p>"
+                         : "<div class=plots>" + text + "</div>") +
+           "</section>\n";
 }
 
 } // namespace vitrine::report

@@ -10,14 +10,14 @@ namespace vitrine::report {
 
 /// A processor and its current VMCS at this instant.
 struct ProcessorView {
-    u64 retired = 0;        ///< instructions
+    u64 retired = 0; ///< instructions
     u64 rax = 0;
-    bool root = false;      ///< VMX root operation
-    bool non_root = false;  ///< VMX non-root operation
+    bool root = false;     ///< VMX root operation
+    bool non_root = false; ///< VMX non-root operation
     u64 vmcs = 0;
-    u64 eptp = 0;           ///< 0: EPT is not used
-    u16 vpid = 0;           ///< 0: VPID is not used
-    u64 descriptor = 0;     ///< of posted interrupts; 0: they are not processed
+    u64 eptp = 0;       ///< 0: EPT is not used
+    u16 vpid = 0;       ///< 0: VPID is not used
+    u64 descriptor = 0; ///< of posted interrupts; 0: they are not processed
 };
 
 class Probe {

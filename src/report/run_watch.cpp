@@ -82,7 +82,11 @@ std::vector<AdapterSum> sums_of(machine::Machine& machine) {
             p.tx_frames = c.tx_frames;
             p.tx_bytes = c.tx_bytes;
             p.looped = c.looped;
-            p.lost = {{"no descriptor", c.no_descriptor}, {"queue off", c.not_enabled}, {"spoofed", c.spoofed}, {"too long", c.too_long}, {"bad descriptor", c.bad_descriptor}};
+            p.lost = {{"no descriptor", c.no_descriptor},
+                      {"queue off", c.not_enabled},
+                      {"spoofed", c.spoofed},
+                      {"too long", c.too_long},
+                      {"bad descriptor", c.bad_descriptor}};
         }
     }
     return list;
@@ -114,20 +118,25 @@ void take_away(std::vector<AdapterSum>& now, const std::vector<AdapterSum>& befo
     }
 }
 
-Place place_of(machine::Machine& m) { return {m.now(), m.instructions(), 0}; }
+Place place_of(machine::Machine& m) {
+    return {m.now(), m.instructions(), 0};
+}
 
 } // namespace
 
 RunWatch::RunWatch(machine::Machine& machine)
-    : machine_(machine), probe_(std::make_unique<MachineProbe>(machine)), collector_(*probe_, machine.cpus()), instructions_(machine.instructions()),
-      retired_(machine.retired()), adapters_(sums_of(machine)) {
+    : machine_(machine), probe_(std::make_unique<MachineProbe>(machine)), collector_(*probe_, machine.cpus()),
+      instructions_(machine.instructions()), retired_(machine.retired()), adapters_(sums_of(machine)) {
     collector_.begin(place_of(machine));
-    machine.glass().set_watcher(Collector::topics, [this](const Place& place, Topic topic, std::string_view event, std::initializer_list<Detail> details) {
+    machine.glass().set_watcher(Collector::topics, [this](const Place& place, Topic topic, std::string_view event,
+                                                          std::initializer_list<Detail> details) {
         collector_.told(place, topic, event, details);
     });
 }
 
-RunWatch::~RunWatch() { machine_.glass().set_watcher({}, {}); }
+RunWatch::~RunWatch() {
+    machine_.glass().set_watcher({}, {});
+}
 
 Report RunWatch::finish() {
     Report report;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Watches a machine's run for the report: a collector that hears its glass, and what its components have counted themselves.
+// Watches a machine's run for the report: a collector that hears its glass, and what its components have counted
+// themselves.
 #pragma once
 
 #include "report/collector.h"

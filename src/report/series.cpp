@@ -37,7 +37,9 @@ void Series::count(std::string_view key, std::string_view name, u64 time, u64 n)
     row->total += n;
 }
 
-void Series::finish(u64 time) { static_cast<void>(interval(time)); }
+void Series::finish(u64 time) {
+    static_cast<void>(interval(time));
+}
 
 std::vector<const Series::Row*> Series::rows() const {
     std::vector<const Row*> sorted;

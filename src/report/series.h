@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Events counted over virtual time in at most 200 intervals, which double when the run outlasts them. Nothing is lost by that but resolution.
+// Events counted over virtual time in at most 200 intervals, which double when the run outlasts them. Nothing is lost
+// by that but resolution.
 #pragma once
 
 #include "words/integers.h"
@@ -33,10 +34,15 @@ public:
     void finish(u64 time);
 
     const std::string& key() const { return key_; }
+
     const std::string& title() const { return title_; }
+
     u64 origin() const { return origin_; }
+
     u64 width() const { return width_; }
+
     std::size_t intervals() const { return intervals_; }
+
     /// Highest total first.
     std::vector<const Row*> rows() const;
 

@@ -12,7 +12,9 @@ namespace {
 
 using vtx::ExitReason;
 
-double share(u64 part, u64 whole) { return whole ? static_cast<double>(part) / static_cast<double>(whole) : 0; }
+double share(u64 part, u64 whole) {
+    return whole ? static_cast<double>(part) / static_cast<double>(whole) : 0;
+}
 
 u64 sum_of(const auto& map) {
     u64 n = 0;
@@ -36,7 +38,9 @@ std::string slug(std::string_view name) {
     return text;
 }
 
-std::string device_text(u16 id) { return fmt::format("{:02x}:{:02x}.{}", id >> 8, id >> 3 & 31, id & 7); }
+std::string device_text(u16 id) {
+    return fmt::format("{:02x}:{:02x}.{}", id >> 8, id >> 3 & 31, id & 7);
+}
 
 /// Rows of a map from names to counts, highest first.
 Table counts(std::string title, std::string_view column, const std::string& figure, const ByName& map) {
@@ -49,20 +53,37 @@ Table counts(std::string title, std::string_view column, const std::string& figu
     return table;
 }
 
-// ---- a guest's four paths ---------------------------------------------------------------------------------------------------
+// ---- a guest's four paths
+// ---------------------------------------------------------------------------------------------------
 
 Panel code(const Guest& g, const std::string& id) {
-    Panel panel{"Guest code", "VM exits by reason; the instructions and the virtual time before each in the guest, and behind it in the VMM until the next VM entry, waiting included.", {}, ""};
-    Table table{"", "", {{"exit reason"}, {"exits"}, {"guest instructions", true}, {"VMM instructions"}, {"mean", true}, {"guest time", true}, {"VMM time"}}, {}};
+    Panel panel{"Guest code",
+                "VM exits by reason; the instructions and the virtual time before each in the guest, and behind it in "
+                "the VMM until the next VM entry, waiting included.",
+                {},
+                ""};
+    Table table{"",
+                "",
+                {{"exit reason"},
+                 {"exits"},
+                 {"guest instructions", true},
+                 {"VMM instructions"},
+                 {"mean", true},
+                 {"guest time", true},
+                 {"VMM time"}},
+                {}};
     std::vector<std::pair<ExitReason, ExitSum>> rows(g.exits.begin(), g.exits.end());
-    std::stable_sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.second.exits > b.second.exits; });
+    std::stable_sort(rows.begin(), rows.end(),
+                     [](const auto& a, const auto& b) { return a.second.exits > b.second.exits; });
     const u64 all = g.all_exits();
     for (const auto& [reason, sum] : rows) {
         const vtx::ExitRow* row = vtx::find_exit(reason);
         const std::string figure = fmt::format("{}.exit.{}", id, row->id);
         table.rows.push_back({Cell::words(row->name), Cell::count(figure, sum.exits, share(sum.exits, all)),
-                              Cell::count(figure + ".guest-instructions", sum.guest.instructions), Cell::count(figure + ".vmm-instructions", sum.vmm.instructions),
-                              Cell::count(figure + ".vmm-mean", sum.vmm.instructions / sum.exits), Cell::time(figure + ".guest-time", sum.guest.time),
+                              Cell::count(figure + ".guest-instructions", sum.guest.instructions),
+                              Cell::count(figure + ".vmm-instructions", sum.vmm.instructions),
+                              Cell::count(figure + ".vmm-mean", sum.vmm.instructions / sum.exits),
+                              Cell::time(figure + ".guest-time", sum.guest.time),
                               Cell::time(figure + ".vmm-time", sum.vmm.time)});
     }
     panel.tables.push_back(std::move(table));
@@ -70,11 +91,17 @@ Panel code(const Guest& g, const std::string& id) {
 }
 
 Panel memory(const Guest& g, const std::string& id) {
-    Panel panel{"Guest memory", "What EPT did not allow: the VMM gives memory, or plays a device.", {}, "No EPT violation and no EPT misconfiguration."};
+    Panel panel{"Guest memory",
+                "What EPT did not allow: the VMM gives memory, or plays a device.",
+                {},
+                "No EPT violation and no EPT misconfiguration."};
     if (!g.violations.empty())
         panel.tables.push_back(counts("EPT violations", "access", id + ".violation", g.violations));
     if (const u64 n = g.count(ExitReason::ept_misconfiguration))
-        panel.tables.push_back({"EPT misconfigurations", "Used on purpose, they mark the memory of devices.", {{"exit"}, {"count"}}, {{Cell::words("EPT misconfiguration"), Cell::count(id + ".misconfigurations", n)}}});
+        panel.tables.push_back({"EPT misconfigurations",
+                                "Used on purpose, they mark the memory of devices.",
+                                {{"exit"}, {"count"}},
+                                {{Cell::words("EPT misconfiguration"), Cell::count(id + ".misconfigurations", n)}}});
     return panel;
 }
 
@@ -82,7 +109,9 @@ Table ports(const Guest& g, const std::string& id) {
     constexpr std::size_t most = 12;
     Table table{"Intercepted ports", "", {{"port"}, {"writes"}, {"reads"}}, {}};
     std::vector<std::pair<u16, PortSum>> rows(g.ports.begin(), g.ports.end());
-    std::stable_sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.second.reads + a.second.writes > b.second.reads + b.second.writes; });
+    std::stable_sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) {
+        return a.second.reads + a.second.writes > b.second.reads + b.second.writes;
+    });
     u64 rest_writes = g.other_ports.writes, rest_reads = g.other_ports.reads, writes = rest_writes, reads = rest_reads;
     for (std::size_t n = 0; n < rows.size(); ++n) {
         const auto& [port, sum] = rows[n];
@@ -94,11 +123,15 @@ Table ports(const Guest& g, const std::string& id) {
             continue;
         }
         const std::string figure = fmt::format("{}.port.{:x}", id, port);
-        table.rows.push_back({Cell::words(fmt::format("{:#x}", port)), Cell::count(figure + ".writes", sum.writes), Cell::count(figure + ".reads", sum.reads)});
+        table.rows.push_back({Cell::words(fmt::format("{:#x}", port)), Cell::count(figure + ".writes", sum.writes),
+                              Cell::count(figure + ".reads", sum.reads)});
     }
     if (rows.size() > most)
-        table.rows.push_back({Cell::words(fmt::format("{} more", rows.size() - most)), Cell::count(id + ".port.more.writes", rest_writes), Cell::count(id + ".port.more.reads", rest_reads)});
-    table.rows.push_back({Cell::words("all"), Cell::count(id + ".port-writes", writes), Cell::count(id + ".port-reads", reads)});
+        table.rows.push_back({Cell::words(fmt::format("{} more", rows.size() - most)),
+                              Cell::count(id + ".port.more.writes", rest_writes),
+                              Cell::count(id + ".port.more.reads", rest_reads)});
+    table.rows.push_back(
+        {Cell::words("all"), Cell::count(id + ".port-writes", writes), Cell::count(id + ".port-reads", reads)});
     return table;
 }
 
@@ -120,7 +153,10 @@ Table pic(const Guest& g, const std::string& id) {
 }
 
 Panel device_io(const Guest& g, const std::string& id) {
-    Panel panel{"Device I/O", "What the guest meant for devices, what came from them, and what it was given.", {}, "No port was intercepted and no interrupt passed."};
+    Panel panel{"Device I/O",
+                "What the guest meant for devices, what came from them, and what it was given.",
+                {},
+                "No port was intercepted and no interrupt passed."};
     if (!g.ports.empty())
         panel.tables.push_back(ports(g, id));
     if (!g.pic.empty())
@@ -132,7 +168,8 @@ Panel device_io(const Guest& g, const std::string& id) {
     };
     row("physical, taken while it ran (external-interrupt exits)", "physical-interrupts", sum_of(g.physical));
     row("virtual, injected at VM entry", "injected-interrupts", sum_of(g.injected_vectors));
-    row("virtual, delivered by the processor (virtual-interrupt delivery)", "delivered-interrupts", sum_of(g.delivered));
+    row("virtual, delivered by the processor (virtual-interrupt delivery)", "delivered-interrupts",
+        sum_of(g.delivered));
     row("notifications of posted interrupts taken without a VM exit", "notifications", g.notifications);
     for (const auto& [kind, n] : g.injected)
         if (kind != "external interrupt")
@@ -146,7 +183,8 @@ Panel device_io(const Guest& g, const std::string& id) {
     for (const auto& [vector, n] : g.delivered)
         by_vector[vector].second = n;
     for (const auto& [vector, n] : by_vector)
-        vectors.rows.push_back({Cell::words(fmt::format("{:#x}", vector)), Cell::count(fmt::format("{}.vector.{:x}.injected", id, vector), n.first),
+        vectors.rows.push_back({Cell::words(fmt::format("{:#x}", vector)),
+                                Cell::count(fmt::format("{}.vector.{:x}.injected", id, vector), n.first),
                                 Cell::count(fmt::format("{}.vector.{:x}.delivered", id, vector), n.second)});
     if (!vectors.rows.empty())
         panel.tables.push_back(std::move(vectors));
@@ -158,18 +196,23 @@ Table dma_table(std::string title, std::string_view who) {
 }
 
 std::vector<Cell> dma_row(const DmaSum& sum, std::string name, const std::string& figure) {
-    return {Cell::words(std::move(name)), Cell::count(figure + ".reads", sum.reads), Cell::count(figure + ".writes", sum.writes),
-            Cell::count(figure + ".blocked", sum.blocked), Cell::count(figure + ".bytes", sum.bytes)};
+    return {Cell::words(std::move(name)), Cell::count(figure + ".reads", sum.reads),
+            Cell::count(figure + ".writes", sum.writes), Cell::count(figure + ".blocked", sum.blocked),
+            Cell::count(figure + ".bytes", sum.bytes)};
 }
 
 Panel dma(const Guest& g, const Remapping& r, const std::string& id) {
-    Panel panel{"DMA", "Domains of the remapping unit whose device addresses lead to this guest's memory, as its EPT has it.", {}, "No device's DMA leads to this guest's memory through VT-d."};
+    Panel panel{"DMA",
+                "Domains of the remapping unit whose device addresses lead to this guest's memory, as its EPT has it.",
+                {},
+                "No device's DMA leads to this guest's memory through VT-d."};
     if (g.domains.empty())
         return panel;
     Table table = dma_table("", "domain");
     for (const u16 number : g.domains)
         if (const auto found = r.domains.find(number); found != r.domains.end())
-            table.rows.push_back(dma_row(found->second, fmt::format("domain {}", number), fmt::format("{}.domain.{}", id, number)));
+            table.rows.push_back(
+                dma_row(found->second, fmt::format("domain {}", number), fmt::format("{}.domain.{}", id, number)));
     panel.tables.push_back(std::move(table));
     return panel;
 }
@@ -185,8 +228,9 @@ std::string list(const std::vector<u64>& numbers, std::string_view prefix) {
 Section guest(const Guest& g, const Report& report) {
     const std::string id = fmt::format("vm{}", g.number);
     Section s{id, g.name(), "", {}, {}};
-    s.note = fmt::format("{}; VMCS {}{}{}; from {} to {}", g.eptp ? fmt::format("EPTP {:#x}", g.eptp) : "without EPT", list(g.vmcs, "0x"), g.vpids.empty() ? "" : "; VPID ",
-                         list(g.vpids, ""), time_text(g.first_entry), time_text(g.last_exit));
+    s.note = fmt::format("{}; VMCS {}{}{}; from {} to {}", g.eptp ? fmt::format("EPTP {:#x}", g.eptp) : "without EPT",
+                         list(g.vmcs, "0x"), g.vpids.empty() ? "" : "; VPID ", list(g.vpids, ""),
+                         time_text(g.first_entry), time_text(g.last_exit));
     const auto figure = [&](std::string name, u64 n, bool time) {
         Cell c = time ? Cell::time(id + "." + slug(name), n) : Cell::count(id + "." + slug(name), n);
         s.head.push_back(Cell::words(std::move(name)));
@@ -204,7 +248,8 @@ Section guest(const Guest& g, const Report& report) {
     return s;
 }
 
-// ---- the machine ------------------------------------------------------------------------------------------------------------
+// ---- the machine
+// ------------------------------------------------------------------------------------------------------------
 
 Section whole(const Report& r) {
     Section s{"run", "The run", r.outcome, {}, {}};
@@ -225,13 +270,17 @@ Section whole(const Report& r) {
         add("failed VM entries", Cell::count("failed-entries", r.failed_entries));
     if (r.guests_left_out)
         add("VM entries of guests beyond the bound", Cell::count("left-out", r.guests_left_out));
-    Panel panel{"Where the instructions went", "Retired instructions by processor and mode of operation: exact.", {}, ""};
+    Panel panel{
+        "Where the instructions went", "Retired instructions by processor and mode of operation: exact.", {}, ""};
     Table table{"", "", {{"processor"}, {"guests"}, {"VMM"}, {"outside VMX"}, {"all", true}}, {}};
     for (std::size_t n = 0; n < r.processors.size(); ++n) {
         const Processor& p = r.processors[n];
         const std::string id = fmt::format("cpu{}", n);
-        table.rows.push_back({Cell::words(fmt::format("CPU{}", n)), Cell::count(id + ".guests", p.guests, share(p.guests, p.retired)), Cell::count(id + ".root", p.root, share(p.root, p.retired)),
-                              Cell::count(id + ".outside", p.outside(), share(p.outside(), p.retired)), Cell::count(id + ".retired", p.retired)});
+        table.rows.push_back({Cell::words(fmt::format("CPU{}", n)),
+                              Cell::count(id + ".guests", p.guests, share(p.guests, p.retired)),
+                              Cell::count(id + ".root", p.root, share(p.root, p.retired)),
+                              Cell::count(id + ".outside", p.outside(), share(p.outside(), p.retired)),
+                              Cell::count(id + ".retired", p.retired)});
     }
     panel.tables.push_back(std::move(table));
     s.panels.push_back(std::move(panel));
@@ -254,7 +303,10 @@ Section remapping(const Report& report) {
     total("faults recorded", "vtd.fault.recorded");
     total("IOTLB hits", "vtd.iotlb.hit");
     total("IOTLB misses", "vtd.iotlb.miss");
-    Panel devices{"By device", "All DMA of a device, translated or not, and the messages that it sent.", {}, "No device has done anything."};
+    Panel devices{"By device",
+                  "All DMA of a device, translated or not, and the messages that it sent.",
+                  {},
+                  "No device has done anything."};
     Table table = dma_table("", "device");
     table.columns.insert(table.columns.end(), {{"remapped"}, {"posted"}});
     for (const auto& [id, sum] : r.devices) {
@@ -270,7 +322,10 @@ Section remapping(const Report& report) {
     Panel domains{"By domain", "Translated requests.", {}, "No request was translated."};
     table = dma_table("", "domain");
     for (const auto& [number, sum] : r.domains)
-        table.rows.push_back(dma_row(sum, sum.guest ? fmt::format("{} ({})", number, report.guests[sum.guest - 1].name()) : fmt::format("{}", number), fmt::format("vtd.domain.{:04x}", number)));
+        table.rows.push_back(dma_row(sum,
+                                     sum.guest ? fmt::format("{} ({})", number, report.guests[sum.guest - 1].name())
+                                               : fmt::format("{}", number),
+                                     fmt::format("vtd.domain.{:04x}", number)));
     if (!table.rows.empty())
         domains.tables.push_back(std::move(table));
     Panel faults{"Blocked, by reason", "", {}, "Nothing was blocked."};
@@ -281,17 +336,24 @@ Section remapping(const Report& report) {
 }
 
 Section adapter(const AdapterSum& a) {
-    Section s{slug(a.name), fmt::format("Adapter {}: {}", a.name, a.chip), fmt::format("{} virtual functions at the end", a.virtual_functions), {}, {}};
+    Section s{slug(a.name),
+              fmt::format("Adapter {}: {}", a.name, a.chip),
+              fmt::format("{} virtual functions at the end", a.virtual_functions),
+              {},
+              {}};
     u64 rx = 0, tx = 0, looped = 0;
-    Table table{"", "", {{"pool"}, {"received"}, {"sent"}, {"to pools"}, {"rx bytes", true}, {"tx bytes", true}, {"lost"}}, {}};
+    Table table{
+        "", "", {{"pool"}, {"received"}, {"sent"}, {"to pools"}, {"rx bytes", true}, {"tx bytes", true}, {"lost"}}, {}};
     for (const PoolSum& p : a.pools) {
         rx += p.rx_frames;
         tx += p.tx_frames;
         looped += p.looped;
         const std::string figure = fmt::format("{}.pool.{}", a.name, p.pool);
-        table.rows.push_back({Cell::words(fmt::format("{} ({})", p.pool, p.owner)), Cell::count(figure + ".rx-frames", p.rx_frames), Cell::count(figure + ".tx-frames", p.tx_frames),
-                              Cell::count(figure + ".looped", p.looped), Cell::count(figure + ".rx-bytes", p.rx_bytes), Cell::count(figure + ".tx-bytes", p.tx_bytes),
-                              Cell::count(figure + ".lost", sum_of(p.lost))});
+        table.rows.push_back(
+            {Cell::words(fmt::format("{} ({})", p.pool, p.owner)), Cell::count(figure + ".rx-frames", p.rx_frames),
+             Cell::count(figure + ".tx-frames", p.tx_frames), Cell::count(figure + ".looped", p.looped),
+             Cell::count(figure + ".rx-bytes", p.rx_bytes), Cell::count(figure + ".tx-bytes", p.tx_bytes),
+             Cell::count(figure + ".lost", sum_of(p.lost))});
     }
     const auto figure = [&](std::string name, u64 n) {
         Cell c = Cell::count(fmt::format("{}.{}", a.name, slug(name)), n);
@@ -302,7 +364,11 @@ Section adapter(const AdapterSum& a) {
     figure("frames sent", tx);
     figure("sent to own pools", looped);
     figure("missed", a.missed);
-    Panel panel{"By pool", "VMDq pools; with virtual functions a pool is a function's. \"To pools\": frames that another pool of the port got.", {}, "No frame passed."};
+    Panel panel{"By pool",
+                "VMDq pools; with virtual functions a pool is a function's. \"To pools\": frames that another pool of "
+                "the port got.",
+                {},
+                "No frame passed."};
     if (!table.rows.empty())
         panel.tables.push_back(std::move(table));
     s.panels.push_back(std::move(panel));
@@ -325,11 +391,15 @@ std::vector<Section> sections(const Report& report) {
 std::vector<std::string_view> remarks() {
     return {
         "All counts are exact, and the same in every run of this machine with these inputs; host time alone is not.",
-        "Instructions are those that a processor retired. Virtual time advances by one nanosecond for each of them, by 64 for PAUSE and for a VM exit, and by the wait when all "
-        "processors are halted. With several processors their turns lie one behind the other, so a period in a guest or in the VMM may hold turns of other processors; its instructions never do.",
-        "A guest is known by its extended page tables: VMCSs that are entered with the same EPTP are one virtual machine. What the VMM does behind an exit is that exit's, until the next VM entry on "
+        "Instructions are those that a processor retired. Virtual time advances by one nanosecond for each of them, by "
+        "64 for PAUSE and for a VM exit, and by the wait when all "
+        "processors are halted. With several processors their turns lie one behind the other, so a period in a guest "
+        "or in the VMM may hold turns of other processors; its instructions never do.",
+        "A guest is known by its extended page tables: VMCSs that are entered with the same EPTP are one virtual "
+        "machine. What the VMM does behind an exit is that exit's, until the next VM entry on "
         "the same processor, whichever guest is entered.",
-        "Devices take no instructions. What they do on the host is in the host's time, which is measured as a whole: how it divides among layers is not counted.",
+        "Devices take no instructions. What they do on the host is in the host's time, which is measured as a whole: "
+        "how it divides among layers is not counted.",
         "Failed VM entries are counted apart: they end no guest's period.",
     };
 }

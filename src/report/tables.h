@@ -17,6 +17,7 @@ struct Cell {
     double share = -1;  ///< of the column's whole, 0 to 1; negative: not shown
 
     static Cell words(std::string text) { return {std::move(text), {}, 0, -1}; }
+
     static Cell count(std::string figure, u64 n, double share = -1);
     static Cell time(std::string figure, u64 nanoseconds);
 
@@ -54,7 +55,7 @@ std::vector<std::string_view> remarks();
 
 // ---- numbers for people
 
-std::string grouped(u64 n);           ///< 1,234,567
+std::string grouped(u64 n);             ///< 1,234,567
 std::string time_text(u64 nanoseconds); ///< 1.234 ms
 std::string percent(double share);
 

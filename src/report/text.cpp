@@ -13,7 +13,8 @@ namespace {
 
 /// Columns are counted in code points: one for each byte that does not continue another.
 std::size_t width(std::string_view text) {
-    return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+    return static_cast<std::size_t>(
+        std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
 std::string padded(std::string_view text, std::size_t to, bool right) {
@@ -47,7 +48,8 @@ std::string journey_text(const Journey& j) {
     std::string text = fmt::format("  frame {}: {} pool {}: {}\n", j.number, j.adapter, j.pool, text_of(j.end));
     u64 before = j.steps.empty() ? 0 : j.steps.front().time;
     for (const Step& s : j.steps) {
-        text += fmt::format("    {:>16} +{:<10} {:<10} {}{}{}{}\n", grouped(s.time), s.time - before, lanes[static_cast<unsigned>(s.lane)].name, s.what, s.detail.empty() ? "" : "; ", s.detail,
+        text += fmt::format("    {:>16} +{:<10} {:<10} {}{}{}{}\n", grouped(s.time), s.time - before,
+                            lanes[static_cast<unsigned>(s.lane)].name, s.what, s.detail.empty() ? "" : "; ", s.detail,
                             s.inferred ? " (inferred)" : "");
         before = s.time;
     }

@@ -17,8 +17,8 @@ std::string escaped(std::string_view text);
 
 // ---- parts of the page
 
-std::string_view style();                       ///< style.cpp
-std::string plots(const Report& report);        ///< plots.cpp
+std::string_view style();                        ///< style.cpp
+std::string plots(const Report& report);         ///< plots.cpp
 std::string journeys_html(const Report& report); ///< journeys_html.cpp
 
 } // namespace vitrine::report

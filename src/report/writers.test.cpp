@@ -17,7 +17,9 @@ Report sample() {
     Stage s;
     s.enter(0, 0x1000, 0x5000, 0, 0x8000'0030);
     s.leave(0, 0x1000, vtx::ExitReason::io_instruction, 1'234'567, u64{0x20} << 16, 0x11);
-    s.tell(Topic::vtc, "received", {{"adapter", "<b>nic</b>"}, {"frame", "a > b & \"c\""}, {"pool", 1}, {"queue", 2}, {"why", "exact address"}});
+    s.tell(
+        Topic::vtc, "received",
+        {{"adapter", "<b>nic</b>"}, {"frame", "a > b & \"c\""}, {"pool", 1}, {"queue", 2}, {"why", "exact address"}});
     s.tell(Topic::vtd, "dma.blocked", {{"fault", 5}, {"why", "<script>"}});
     Report r = s.finish();
     r.title = "a<b";
@@ -45,7 +47,10 @@ TEST(Writers, EachFigureIsInBoth) {
                 continue;
             ++figures;
             EXPECT_TRUE(names.insert(c.figure).second) << c.figure << " twice";
-            EXPECT_NE(page.find("data-figure=\"" + escaped(c.figure) + "\" data-value=\"" + std::to_string(c.value) + "\""), std::string::npos) << c.figure;
+            EXPECT_NE(
+                page.find("data-figure=\"" + escaped(c.figure) + "\" data-value=\"" + std::to_string(c.value) + "\""),
+                std::string::npos)
+                << c.figure;
         }
     }
     EXPECT_GT(figures, 30u);
