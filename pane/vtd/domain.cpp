@@ -50,9 +50,9 @@ void start_domains() {
         units[n].write64(vtd::root_table_at, reinterpret_cast<u64>(root_table));
         units[n].command(g.set_root_table.mask());
     }
-    const u64 all = static_cast<u64>(vtd::Granularity::global) << 4;
-    vtd_invalidate(static_cast<u64>(vtd::DescriptorType::context_cache) | all);
-    vtd_invalidate(static_cast<u64>(vtd::DescriptorType::iotlb) | all);
+    const u64 all = static_cast<u64>(vtd::Granularity::global);
+    vtd_invalidate(vtd::context_descriptor.granularity.with(static_cast<u64>(vtd::DescriptorType::context_cache), all));
+    vtd_invalidate(vtd::iotlb_descriptor_low.granularity.with(static_cast<u64>(vtd::DescriptorType::iotlb), all));
     for (unsigned n = 0; n < unit_count; ++n)
         units[n].command(g.translation.mask());
 }

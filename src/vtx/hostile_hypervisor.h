@@ -5,6 +5,10 @@
 #include "base/saved_state.h"
 #include "vtx/vmx_machine.h"
 
+#include <array>
+#include <utility>
+#include <vector>
+
 namespace vitrine::vtx {
 
 /// Where its choices come from: a random generator, or a fuzzer's input.
@@ -91,11 +95,10 @@ private:
 
     /// Keeps the controls within what is allowed, so that an entry comes further.
     void flip_control() {
-        constexpr F words[] = {F::pin_based, F::primary, F::secondary, F::exit_controls, F::entry_controls};
-        const F f = words[choice(std::size(words))];
         const Capabilities& k = unit.capabilities();
-        const u64 msr[] = {k.pin_based_msr(), k.primary_msr(), k.secondary_msr(), k.exit_msr(), k.entry_msr()};
-        const u64 allowed = msr[&f == words ? 0 : static_cast<std::size_t>(std::find(words, std::end(words), f) - words)];
+        const std::pair<F, u64> words[] = {{F::pin_based, k.pin_based_msr()}, {F::primary, k.primary_msr()}, {F::secondary, k.secondary_msr()},
+                                           {F::exit_controls, k.exit_msr()}, {F::entry_controls, k.entry_msr()}};
+        const auto [f, allowed] = words[choice(std::size(words))];
         vmwrite(f, ((unit.vmcs()[f] ^ bit(choice(32))) | (allowed & 0xffff'ffff)) & allowed >> 32);
     }
 
@@ -177,7 +180,7 @@ private:
             {0x0f, 0xc7, 0xf8},                               // rdseed eax
             {0xfb},                                           // sti
             {0x9d},                                           // popfq
-            {0x48, 0xa1, 0x00, 0x00, 0xe0, 0xfe, 0x00, 0x00}, // mov rax, [0fee0'0000h] (its last bytes are the next line's)
+            {0x67, 0xa1, 0x00, 0x00, 0xe0, 0xfe},             // mov eax, [0fee0'0000h]
             {0x0f, 0x78, 0xc3},                               // vmread rbx, rax
             {0x0f, 0x79, 0xc3},                               // vmwrite rax, rbx
         };
