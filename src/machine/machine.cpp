@@ -84,7 +84,7 @@ Machine::Machine(MachineConfig config, std::unique_ptr<Glass> glass, std::unique
     code_ = std::make_unique<CodeCache>(*space_, model_, *glass_);
     if (config_.stale)
         tables_ = std::make_unique<TableWatch>(*space_);
-    const vtx::Capabilities capabilities = vtx::capabilities_without(config_.vmx).value();
+    const vtx::Capabilities capabilities = vtx::capabilities_of(config_.vmx).value();
     for (unsigned n = 0; n < config_.cpus; ++n) {
         cpus_.push_back(std::make_unique<Cpu>(CpuWiring{.index = n,
                                                         .space = *space_,
@@ -117,7 +117,7 @@ Expected<std::unique_ptr<Machine>> Machine::create(MachineConfig config, const S
                                                    std::unique_ptr<Glass> glass) {
     TRY(check_host());
     CpuModel model = TRY(find_cpu_model(config.cpu));
-    TRY(vtx::capabilities_without(config.vmx));
+    TRY(vtx::capabilities_of(config.vmx));
     if (!config.iommu.empty())
         TRY(vtd::parse_options(config.iommu));
     if (!config.vmx.empty())
