@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // EPT with five levels, and write permissions by sub-page.
+#include "vtx/ept.h"
+
 #include "vtx/spec/ept_entry.h"
 #include "vtx/spec/sub_pages.h"
 #include "vtx/vmx_machine.h"
