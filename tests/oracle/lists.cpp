@@ -309,7 +309,7 @@ void accept_other_fault(const Case&, Side& host, Side& guest) {
 }
 
 void accept_either_operand(const Case&, Side& host, Side& guest) {
-    const auto of_memory = [](const Side& s) { return s.ending.fault && (s.ending.vector == 13 || s.ending.vector == 14); };
+    const auto of_memory = [](const Side& s) { return s.ending.fault && s.ending.vector >= 12 && s.ending.vector <= 14; };
     if (of_memory(host) && of_memory(guest))
         guest = host;
 }
@@ -397,7 +397,7 @@ constexpr Difference difference_rows[] = {
     {"gathers and scatters of which several elements fault", "Intel takes the lowest first, AMD an address that is not canonical", true,
      gathers_or_scatters, accept_other_fault},
     {"CALL to an address that is not canonical, and nowhere to push", "Intel looks at the target first (SDM, CALL), AMD at the stack", true,
-     [](const Case& c) { return is_one_of(c, ZYDIS_MNEMONIC_CALL); }, accept_other_fault},
+     [](const Case& c) { return is_one_of(c, ZYDIS_MNEMONIC_CALL); }, accept_either_operand},
     {"CMPS both of whose operands fault", "most take the one at [RSI] first, AMD's Zen 3 the one at [RDI]", true,
      [](const Case& c) { return is_one_of(c, ZYDIS_MNEMONIC_CMPSB, ZYDIS_MNEMONIC_CMPSW, ZYDIS_MNEMONIC_CMPSD, ZYDIS_MNEMONIC_CMPSQ) && c.info.meta.isa_ext != ZYDIS_ISA_EXT_SSE2; },
      accept_either_operand},
