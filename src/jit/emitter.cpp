@@ -210,7 +210,7 @@ void Emitter::may_fault() {
 
 // ---- the block ------------------------------------------------------------------------------------------------------
 
-bool Emitter::decode(const CpuModel& model, const CodeMode& mode) {
+void Emitter::decode(const CpuModel& model, const CodeMode& mode) {
     ZydisDecoder decoder;
     ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
     std::size_t all = 0;
@@ -226,7 +226,7 @@ bool Emitter::decode(const CpuModel& model, const CodeMode& mode) {
             s.number = n;
             s.begins = n == 0;
             s.index = static_cast<unsigned>(sources_.size() - 1);
-            s.bytes = block.host + s.insn->offset;
+            s.bytes = (path_[part].bytes ? path_[part].bytes : block.host) + s.insn->offset;
             s.mode = &mode;
             const unsigned rest = block.bytes - s.insn->offset;
             if (!ZYAN_SUCCESS(decode_instruction(decoder, s.bytes, rest, s.info, s.operands)))
@@ -235,9 +235,7 @@ bool Emitter::decode(const CpuModel& model, const CodeMode& mode) {
             const bool reachable = fits(displacement) || (s.insn->base == zero_register && s.insn->index == zero_register);
             if (s.info.length == s.insn->length && model.allows(s.info) && (reachable || !s.touches_memory()))
                 s.operation = operation(s);
-            if (s.operation)
-                ++natives_;
-            else
+            if (!s.operation)
                 s.reads = all_flags, s.kills = no_flags;
         }
         if (part + 1 == path_.size())
@@ -248,7 +246,6 @@ bool Emitter::decode(const CpuModel& model, const CodeMode& mode) {
         }
         sources_.back().goes_on = static_cast<int>(path_[part].edge);
     }
-    return natives_ * 2 >= sources_.size();
 }
 
 /// Backwards: whoever may end up in a handler, or leaves the block, shows all flags.
@@ -356,11 +353,22 @@ void Emitter::head(const Source& s) {
         departure.edge = static_cast<u64>(before.goes_on);
     }
     exits_.push_back({exit, departure, static_cast<i64>(s.block->start.page_offset()), count, recipe_});
+    if (const u8* second = path_.front().second) {
+        // The instruction goes on where this page was when it was translated, or the interpreter looks again.
+        code_address(address, 4096);
+        a.rorx(host::gpd(t1.id()), host::gpd(address.id()), tag_shift);
+        a.and_(host::gpd(t1.id()), tag_mask);
+        a.cmp(address, host::qword_ptr(tags, t1, 0, tag_exec));
+        a.jne(exit);
+        a.add(address, host::qword_ptr(tags, t1, 0, tag_addend));
+        a.mov(t2, reinterpret_cast<u64>(second));
+        a.cmp(address, t2);
+        a.jne(exit);
+    }
 }
 
-bool Emitter::emit(const CpuModel& model, const CodeMode& mode) {
-    if (!decode(model, mode))
-        return false;
+void Emitter::emit(const CpuModel& model, const CodeMode& mode) {
+    decode(model, mode);
     find_groups();
     find_live_flags();
     find_deferrable();
@@ -387,7 +395,6 @@ bool Emitter::emit(const CpuModel& model, const CodeMode& mode) {
         direct_edge(last, 0, static_cast<i64>(last.block->start.page_offset()) + last.block->bytes);
     }
     cold_code();
-    return true;
 }
 
 void Emitter::emit_one(const Source& s) {

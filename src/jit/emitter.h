@@ -28,6 +28,8 @@ struct Operation;
 struct Part {
     Block* block;
     unsigned edge = 0;
+    const u8* bytes = nullptr;  ///< of a straddling block, in one piece
+    const u8* second = nullptr; ///< and its second page in host memory
 };
 
 /// An instruction of the path as the families see it.
@@ -125,13 +127,12 @@ public:
     Emitter(asmjit::CodeHolder& code, std::vector<Part> path, const Environment& environment)
         : a(&code), path_(std::move(path)), environment_(environment) {}
 
-    /// The whole path, or as far as its inner branches can be translated. False: better left to the interpreter.
-    bool emit(const CpuModel& model, const CodeMode& mode);
+    /// The whole path, or as far as its inner branches can be translated.
+    void emit(const CpuModel& model, const CodeMode& mode);
 
     /// What has been emitted of it.
     const std::vector<Part>& path() const { return path_; }
     const std::vector<Edge>& edges() const { return edges_; }
-    unsigned natives() const { return natives_; }
 
     // ---- for the families --------------------------------------------------------------------------------------------
     asmjit::x86::Assembler a;
@@ -194,7 +195,7 @@ public:
     host::Mem run_field(std::size_t member, unsigned size = 8) const { return host::ptr(state, at_run(member), size); }
 
 private:
-    bool decode(const CpuModel& model, const CodeMode& mode);
+    void decode(const CpuModel& model, const CodeMode& mode);
     void find_groups();
     void begin_group(const Source& first);
     void find_live_flags();
@@ -234,7 +235,6 @@ private:
     std::vector<Edge> edges_;
     std::vector<Exit> exits_;
     asmjit::Label slow_; ///< of the present instruction, if it has one
-    unsigned natives_ = 0;
     u16 host_flags_ = 0;
     bool saved_ = true;
     bool vectors_ = false; ///< the vector registers are certainly in the host's

@@ -128,19 +128,26 @@ std::vector<Part> Translator::path(Block& head) {
     return path;
 }
 
+/// Its bytes are not in one piece in host memory.
+std::vector<Part> Translator::straddling(Cpu& cpu, Block& block, std::span<u8> bytes) {
+    const unsigned here = static_cast<unsigned>(4096 - block.start.page_offset());
+    const u8* const second = cpu.space().host(Physical{align_down(block.second_page.value, 4096)});
+    std::copy_n(block.host, here, bytes.begin());
+    std::copy_n(second, block.bytes - here, bytes.begin() + here);
+    return {{&block, 0, bytes.data(), second}};
+}
+
 void Translator::translate(Cpu& cpu, Block& block) {
-    if (!block.host || block.straddles() || cpu.code_mode().bits != 64 || memory_.room() < reserve)
+    if (!block.host || cpu.code_mode().bits != 64 || memory_.room() < reserve)
         return;
     if (!prepared_)
         prepare(cpu);
     asmjit::CodeHolder code;
     VERIFY(code.init(asmjit::Environment::host(), reinterpret_cast<u64>(memory_.next())) == asmjit::kErrorOk);
     const Emitter::Environment environment{layout_, stubs_, jump_table(block.mode).data(), &departures_};
-    Emitter emitter(code, path(block), environment);
-    if (!emitter.emit(cpu.model(), cpu.code_mode())) {
-        ++stats_.refused;
-        return;
-    }
+    u8 joined[2 * ZYDIS_MAX_INSTRUCTION_LENGTH];
+    Emitter emitter(code, block.straddles() ? straddling(cpu, block, joined) : path(block), environment);
+    emitter.emit(cpu.model(), cpu.code_mode());
     VERIFY(code.codeSize() <= most_code);
     const u8* at = copy(code);
     Translation& t = translations_[&block];
@@ -161,12 +168,15 @@ void Translator::translate(Cpu& cpu, Block& block) {
         fmt::print(perf_map_.get(), "{:x} {:x} guest {:x}\n", reinterpret_cast<u64>(at), code.codeSize(), cpu.rip);
 }
 
+void Translator::follow(Cpu& cpu, Block& block) {
+    if (cpu.rip == last_rip_)
+        join(cpu, *last_, block);
+    last_ = nullptr;
+}
+
 Block*& Translator::run(Cpu& cpu, Block& block) {
-    if (last_) {
-        if (cpu.rip == last_rip_)
-            join(cpu, *last_, block);
-        last_ = nullptr;
-    }
+    if (last_)
+        follow(cpu, block);
     reached(block);
     ++stats_.runs;
     TranslatedAccess::begin(cpu, block);

@@ -27,6 +27,10 @@ public:
 
     void translate(Cpu& cpu, Block& block) override;
     Block*& run(Cpu& cpu, Block& block) override;
+    void met(Cpu& cpu, Block& block) override {
+        if (last_)
+            follow(cpu, block);
+    }
     void reached(Block& block) override { jump_table(block.mode)[Emitter::jump_index(reinterpret_cast<u64>(block.host))] = {block.host, block.code}; }
     void dropped(Block& block) override;
     void between_blocks() override {
@@ -59,7 +63,9 @@ private:
 
     void prepare(const Cpu& cpu);
     static std::vector<Part> path(Block& head);
+    static std::vector<Part> straddling(Cpu& cpu, Block& block, std::span<u8> bytes);
     void forget(Block& head);
+    void follow(Cpu& cpu, Block& block);
     static u64 recover(void* owner, const HostFault& fault);
     const u8* copy(asmjit::CodeHolder& code);
     void join(Cpu& cpu, const Departure& departure, Block& to);

@@ -48,6 +48,9 @@ public:
     /// Runs translated code from the block on, which has some and for which the slice has room. Returns the guess for what comes next.
     virtual Block*& run(Cpu& cpu, Block& block) = 0;
 
+    /// The interpreter comes to a block that has code, which only other code may go to by itself: it straddles two pages.
+    virtual void met(Cpu& cpu, Block& block) = 0;
+
     /// Translated code comes to this block, which has code, by way of the processor: remembers where indirect branches find it.
     virtual void reached(Block& block) = 0;
 
