@@ -220,7 +220,7 @@ def levels():
     def address(symbol):
         return int(re.search(rf"^(\w+) \w {symbol}$", symbols, re.M)[1], 16)
 
-    read = address("guest_read")
+    read, exit_at = address("guest_read"), address("vm_exit_entry")
     arguments = ["--vmx", "on", "--kernel", stale, "--memory", "16M", "--serial", "none", "--debug-exit", "0xf4", "--append", "ept"]
     run = Run(*arguments)
     # The guest is one load of [rbx] and HLT, twice: what it reads at 800000h the hypervisor has given it by EPT.
@@ -243,7 +243,7 @@ except gdb.error as refused:
 end
 thread 1
 x/1xg 0x800000
-printf "hypervisor rip %d\\n", $rip == vm_exit_entry
+printf "hypervisor rip %d\\n", $rip == {exit_at:#x}
 monitor vm
 monitor break 1 {read:#x}
 monitor break
@@ -252,7 +252,7 @@ info threads
 printf "guest rip %d, rbx %lx\\n", $rip == {read:#x}, $rbx
 x/1xg 0x800000
 thread 2
-printf "hypervisor rip %d\\n", $rip == vm_exit_entry
+printf "hypervisor rip %d\\n", $rip == {exit_at:#x}
 info registers rax rip cr0 efer
 x/1xg 0x800000
 monitor vm 0
