@@ -284,6 +284,7 @@ void Adapter::reset_core() {
     std::fill(rates_.begin(), rates_.end(), 0u);
     time_base_ = 0;
     time_set_ = clock_.now();
+    filters_ = filter_rules();
     regs_.at(chip_.receive_address) = mac_low(options_.mac);
     regs_.at(chip_.receive_address + 4) = rah_valid | mac_high(options_.mac);
     for (const auto& vf : vfs_)
@@ -318,7 +319,10 @@ void Adapter::Arrived::state(Visitor& v) {
     v.field("queue", queue);
     v.field("pool", pool);
     v.field("looped", looped);
-    v.field("inexact", inexact);
+    v.field("hash", hash);
+    v.field("hash type", hash_type);
+    v.field("status", status);
+    v.field("type filter", type_filter);
 }
 
 void Adapter::device_state(Visitor& v) {
@@ -347,6 +351,7 @@ void Adapter::device_state(Visitor& v) {
     chip_state(v);
     if (!v.loading())
         return;
+    filters_ = filter_rules();
     arrived_bytes_ = 0;
     bool sound = next_queue_ < chip_.queues && vf_count_ <= vfs_.size();
     for (const Arrived& a : arrived_) {

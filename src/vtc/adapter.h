@@ -12,6 +12,7 @@
 #include "pci/bridge.h"
 #include "pci/sriov.h"
 #include "vtc/bank.h"
+#include "vtc/filters.h"
 #include "vtc/nvm.h"
 #include "vtc/packet.h"
 #include "vtc/rules.h"
@@ -78,6 +79,9 @@ struct Chip {
     u64 throttle_unit;       ///< of the interval, in nanoseconds
     u32 time_low, time_high, time_increment; ///< the system time's registers
     u64 time_unit;           ///< tenths of a nanosecond of TIMINCA's period
+    u32 receive_stamp_control, receive_stamp_low, receive_stamp_high; ///< TSYNCRXCTL, RXSTMPL, RXSTMPH
+    u32 transmit_stamp_control, transmit_stamp_low, transmit_stamp_high;
+    u32 stamped_messages;    ///< which PTP messages: control field 7:0, message id 11:8
     u32 rate_select;         ///< RTTDQSEL
     u32 receive_address;     ///< RAL and RAH of the adapter's own address
     u32 multicast_table, unicast_table, vlan_table; ///< MTA, UTA, VFTA
@@ -148,8 +152,10 @@ protected:
     virtual unsigned queue_of(unsigned pool, unsigned index) const = 0;
     virtual SpreadRules spread(unsigned pool) const = 0;
     virtual unsigned redirection(unsigned hash) const = 0;
-    /// A queue chosen by a filter for flows, before spreading.
-    virtual std::optional<unsigned> flow_queue(const Packet&) { return std::nullopt; }
+    /// What the registers say of filters for flows.
+    virtual Filters filter_rules() const = 0;
+    /// A table of flows, asked after the filters and before spreading.
+    virtual std::optional<FlowMatch> flow_match(const Packet& p, unsigned pool) { return static_cast<void>(p), static_cast<void>(pool), std::nullopt; }
     virtual bool strip_vlan(unsigned queue, unsigned pool) const = 0;
     /// Whether a frame for which the queue has no descriptor is lost, whatever its split receive control says.
     virtual bool queue_drops(unsigned) const { return false; }
@@ -160,7 +166,6 @@ protected:
     virtual void chip_missed() = 0;
     virtual void chip_reset() = 0;
     virtual void chip_state(Visitor& v) = 0;
-    virtual void transmit_stamp(bool) {}
     /// Nanoseconds for a byte of this queue when a rate is set; 0: the wire's.
     virtual u64 rate_time(unsigned queue, std::size_t bytes) const { return static_cast<void>(queue), static_cast<void>(bytes), u64{0}; }
     virtual void raise(u32 causes) = 0;
@@ -234,7 +239,11 @@ private:
         std::vector<u8> frame;
         u16 queue = 0;
         u8 pool = 0;
-        bool looped = false, inexact = false;
+        bool looped = false;
+        u32 hash = 0, hash_type = 0;
+        u32 status = 0;        ///< bits of the descriptor's that are known on arrival
+        u8 type_filter = none; ///< the Ethertype filter that matched
+        static constexpr u8 none = 0xff;
         void state(Visitor& v);
     };
 
@@ -244,6 +253,12 @@ private:
     };
 
     using Pools = u64;
+
+    struct Choice {
+        Pools pools = 0;
+        const char* why = "";
+        bool inexact = false;
+    };
 
     // adapter.cpp
     Ring ring_at(u32 at) const;
@@ -255,6 +270,11 @@ private:
     std::optional<u32> common_read(const Bank::Place& place, u32 offset, u32 stored);
     bool common_write(const Bank::Place& place, u32 offset, u32 before, u32 written);
     u64 system_time() const;
+    // time_stamps.cpp
+    /// Reading the lower half holds the upper one.
+    u32 read_time(u32 offset);
+    bool stamp_received(const Packet& p, const Choice& choice);
+    void stamp_sent();
     // vf_registers.cpp
     std::optional<u32> vf_ring_register(unsigned vf, u32 offset) const;
     u32 vf_read(VirtualFunction& vf, u32 offset);
@@ -269,24 +289,28 @@ private:
     u64 send_segments(unsigned queue, TransmitQueue& q, const Context& c);
     u64 send_frame(unsigned queue, std::vector<u8>& frame, u32 tag, bool tagged);
     // switch.cpp
-    struct Choice {
-        Pools pools = 0;
-        const char* why = "";
-        bool inexact = false;
-    };
     Choice choose_pools(const Packet& p, const PortRules& rules, bool local) const;
     bool spoofed(const Packet& p, unsigned pool);
     u64 switch_frame(std::span<const u8> frame, unsigned pool);
-    void deliver(std::span<const u8> frame, const Packet& p, const PortRules& rules, Choice choice, bool looped, int from);
+    void deliver(std::span<const u8> frame, const Packet& p, const PortRules& rules, Choice choice, bool looped, int from, u32 status = 0);
     void mirror(std::span<const u8> frame, const Packet& p, const PortRules& rules, Pools pools, bool looped, int from, Pools& targets) const;
     static std::string text_of(const Packet& p);
     void explain(std::string_view event, const Packet& p, std::initializer_list<Detail> more);
     bool vlan_known(u16 vlan) const;
     bool vlan_in_entries(u16 vlan, u64 entries) const;
     std::array<u8, 40> hash_key() const;
-    unsigned choose_queue(const Packet& p, unsigned pool, u32& hash, u32& hash_type);
+    /// The queue and what the descriptor says of how it was found; nothing to be done with `drop`.
+    struct Steering {
+        unsigned queue = 0;
+        u32 hash = 0, hash_type = 0, status = 0;
+        u8 type_filter = Arrived::none;
+        bool drop = false;
+        const char* why = nullptr; ///< a filter's name
+    };
+    Steering steer(const Packet& p, unsigned pool);
     void to_wire(std::span<const u8> frame);
-    void store(std::span<const u8> frame, unsigned pool, unsigned queue, bool looped, bool inexact);
+    void received(std::span<const u8> frame, const PortRules& rules);
+    void store(std::span<const u8> frame, unsigned pool, const Steering& s, bool looped, u32 status);
     // receive.cpp
     void drain();
     enum class Stored : u8 { done, waits, lost };
@@ -311,6 +335,7 @@ private:
     std::vector<TransmitQueue> transmit_;
     std::deque<Arrived> arrived_;
     u64 arrived_bytes_ = 0;
+    Filters filters_;   ///< derived from registers
     u64 wire_free_ = 0; ///< when the wire has sent everything
     unsigned next_queue_ = 0;
     std::vector<PoolCounters> pools_;

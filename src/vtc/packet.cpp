@@ -11,7 +11,6 @@ namespace vitrine::vtc {
 namespace {
 
 constexpr u16 type_vlan = 0x8100, type_ipv4 = 0x0800, type_ipv6 = 0x86dd;
-constexpr u8 protocol_tcp = 6, protocol_udp = 17, protocol_sctp = 132;
 
 Mac mac_at(std::span<const u8> d, unsigned at) {
     Mac mac = 0;
@@ -41,7 +40,6 @@ Packet::Packet(std::span<const u8> f) : frame(f) {
         type = get16(f, 16);
         l3 = 18;
     }
-    u8 protocol = 0;
     if (type == type_ipv4 && f.size() >= l3 + 20 && f[l3] >> 4 == 4) {
         const unsigned length = (f[l3] & 15) * 4u, total = get16(f, l3 + 2);
         if (length < 20 || total < length || l3 + total > f.size())

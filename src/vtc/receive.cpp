@@ -119,9 +119,8 @@ Adapter::Stored Adapter::write_to_ring(const Arrived& a) {
         return Stored::lost;
     }
 
-    u32 hash = 0, hash_type = 0;
-    static_cast<void>(choose_queue(p, a.pool, hash, hash_type));
-    u32 status = rx_done | (a.looped ? chip_.rx_loopback : 0) | (strip ? rx_vlan_packet : 0) | (a.inexact ? rx_passed_inexact : 0);
+    u32 status = rx_done | a.status | (a.looped ? chip_.rx_loopback : 0) | (strip ? rx_vlan_packet : 0);
+    const u32 type = a.type_filter != Arrived::none ? packet_by_type | a.type_filter : packet_type(p);
     if (rules.ip_checksum && p.ipv4)
         status |= rx_ip_checksum | (p.ip_checksum_right() ? 0 : chip_.rx_error_ip);
     const bool whole = p.transport == L4::tcp || p.transport == L4::udp || p.transport == L4::sctp;
@@ -167,8 +166,8 @@ Adapter::Stored Adapter::write_to_ring(const Arrived& a) {
             d[3] = (status & 0xff) | (last ? rx_end_of_packet : 0) | (status & chip_.rx_error_ip ? 0x4000 : 0) |
                    (status & chip_.rx_error_l4 ? 0x2000 : 0) | (strip ? static_cast<u32>(tag) << 16 : 0);
         } else {
-            d[0] = hash_type | packet_type(p) << 4 | (header && n == 0 ? rx_split_header | static_cast<u32>(header) << rx_header_shift : 0);
-            d[1] = hash;
+            d[0] = a.hash_type | type << 4 | (header && n == 0 ? rx_split_header | static_cast<u32>(header) << rx_header_shift : 0);
+            d[1] = a.hash;
             d[2] = last ? status | rx_end_of_packet : rx_done;
             d[3] = static_cast<u32>(piece.size()) | (strip ? static_cast<u32>(tag) << 16 : 0);
         }

@@ -2,6 +2,7 @@
 // The switch inside the port: which pools and queues a frame goes to and why, what may be sent, mirrors, and what leaves by the wire.
 // (82576 datasheet, Virtual Machine Device Queues; 82599 datasheet, VMDq and Virtualization.)
 #include "vtc/adapter.h"
+#include "vtc/spec/descriptors.h"
 
 #include <algorithm>
 #include <bit>
@@ -122,11 +123,17 @@ void Adapter::receive(std::span<const u8> frame) {
     if (frame.size() < 14 || !is_link_up())
         return;
     const PortRules rules = port_rules();
+    if (rules.loops_back)
+        return explain("dropped", Packet(frame), {{"why", "the port hears itself only"}});
+    if (rules.receives && options_.capture)
+        options_.capture->passed(clock_.now(), frame);
+    received(frame, rules);
+}
+
+void Adapter::received(std::span<const u8> frame, const PortRules& rules) {
     const Packet p(frame);
     if (!rules.receives)
         return explain("dropped", p, {{"why", "the receiver is off"}});
-    if (options_.capture)
-        options_.capture->passed(clock_.now(), frame);
     Choice c = choose_pools(p, rules, false);
     if (!c.pools)
         return explain("dropped", p, {{"why", c.why}});
@@ -134,7 +141,7 @@ void Adapter::receive(std::span<const u8> frame) {
     if (frame.size() + fcs > rules.longest + (p.tagged ? tag_size : 0))
         return explain("dropped", p, {{"why", "longer than the port takes"}, {"most", rules.longest}});
     count_received(p);
-    deliver(frame, p, rules, c, false, -1);
+    deliver(frame, p, rules, c, false, -1, stamp_received(p, c) ? rx_stamped : 0);
     drain();
 }
 
@@ -153,7 +160,7 @@ void Adapter::mirror(std::span<const u8> frame, const Packet& p, const PortRules
     }
 }
 
-void Adapter::deliver(std::span<const u8> frame, const Packet& p, const PortRules& rules, Choice choice, bool looped, int from) {
+void Adapter::deliver(std::span<const u8> frame, const Packet& p, const PortRules& rules, Choice choice, bool looped, int from, u32 status) {
     Pools copies = 0;
     mirror(frame, p, rules, choice.pools, looped, from, copies);
     copies &= ~choice.pools;
@@ -165,37 +172,63 @@ void Adapter::deliver(std::span<const u8> frame, const Packet& p, const PortRule
             explain("dropped", p, {{"pool", pool}, {"why", "longer than the pool takes"}});
             continue;
         }
-        u32 hash = 0, type = 0;
-        const unsigned queue = choose_queue(p, pool, hash, type);
+        const Steering s = steer(p, pool);
+        if (s.drop) {
+            explain("dropped", p, {{"pool", pool}, {"why", s.why}});
+            continue;
+        }
         if (glass().on(Topic::vtc))
             glass().tell(Topic::vtc, looped ? "looped" : "received",
-                         {{"adapter", name()}, {"frame", text_of(p)}, {"pool", pool}, {"queue", queue}, {"why", copy ? "mirror" : choice.why}});
-        store(frame, pool, queue, looped, choice.inexact || copy);
+                         {{"adapter", name()}, {"frame", text_of(p)}, {"pool", pool}, {"queue", s.queue}, {"why", copy ? "mirror" : choice.why},
+                          {"queue_by", s.why ? s.why : s.hash_type ? "hash" : "first queue"}});
+        // A filter may give a frame to another pool's queue.
+        store(frame, rules.pools ? pool_of(s.queue) : pool, s, looped, status | (choice.inexact || copy ? rx_passed_inexact : 0));
     }
 }
 
-unsigned Adapter::choose_queue(const Packet& p, unsigned pool, u32& hash, u32& hash_type) {
+Adapter::Steering Adapter::steer(const Packet& p, unsigned pool) {
+    Steering to;
     const SpreadRules s = spread(pool);
-    hash = s.on ? hash_of(p, s.fields, hash_key(), hash_type) : 0;
-    if (const auto queue = flow_queue(p))
-        return *queue;
-    if (!s.on || !hash_type)
-        return queue_of(pool, 0);
-    return queue_of(pool, redirection(hash & 127) % std::max(1u, s.queues));
+    to.hash = s.on ? hash_of(p, s.fields, hash_key(), to.hash_type) : 0;
+    if (!filters_.empty()) {
+        if (const EthertypeFilter* f = filters_.type_of(p, pool))
+            to.type_filter = f->index;
+        if (const auto found = filters_.queue_of(p, pool)) {
+            to.queue = found->queue;
+            to.why = found->why;
+            return to;
+        }
+    }
+    if (const auto flow = flow_match(p, pool)) {
+        to.status |= rx_flow_match;
+        to.drop = flow->drop;
+        if (flow->report) {
+            to.hash = *flow->report;
+            to.hash_type = rx_hash_flow;
+        }
+        if (flow->queue || flow->drop) {
+            to.queue = flow->queue.value_or(u8{0});
+            to.why = "flow director";
+            return to;
+        }
+    }
+    to.queue = queue_of(pool, s.on && to.hash_type ? redirection(to.hash & 127) % std::max(1u, s.queues) : 0);
+    return to;
 }
 
-void Adapter::store(std::span<const u8> frame, unsigned pool, unsigned queue, bool looped, bool inexact) {
+void Adapter::store(std::span<const u8> frame, unsigned pool, const Steering& s, bool looped, u32 status) {
     if (frame.size() > room()) {
         ++missed_;
         chip_missed();
-        glass().tell(Topic::vtc, "missed", {{"adapter", name()}, {"pool", pool}, {"queue", queue}});
+        glass().tell(Topic::vtc, "missed", {{"adapter", name()}, {"pool", pool}, {"queue", s.queue}});
         return;
     }
     if (options_.pool_capture)
         if (FrameWitness* witness = options_.pool_capture(pool))
             witness->passed(clock_.now(), frame);
     arrived_bytes_ += frame.size();
-    arrived_.push_back({{frame.begin(), frame.end()}, static_cast<u16>(queue), static_cast<u8>(pool), looped, inexact});
+    arrived_.push_back({{frame.begin(), frame.end()}, static_cast<u16>(s.queue), static_cast<u8>(pool), looped, s.hash, s.hash_type, status | s.status,
+                        s.type_filter});
 }
 
 // ---- sending ----------------------------------------------------------------------------------------------------------------
@@ -244,7 +277,10 @@ u64 Adapter::switch_frame(std::span<const u8> frame, unsigned pool) {
     }
     explain("sent", p, {{"pool", pool}, {"to", "the wire"}});
     count_sent(p);
-    to_wire(frame);
+    if (rules.loops_back)
+        received(frame, rules);
+    else
+        to_wire(frame);
     return 0;
 }
 

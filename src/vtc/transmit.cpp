@@ -13,7 +13,6 @@ namespace {
 constexpr unsigned least_frame = 60, overhead = 24; ///< without FCS; FCS, preamble and gap
 constexpr unsigned least_segment = 16;              ///< a smaller MSS is nobody's wish
 constexpr unsigned descriptors_a_turn = 64;
-constexpr u8 protocol_tcp = 6, protocol_udp = 17;
 constexpr u8 tcp_fin = 1, tcp_push = 8, tcp_cwr = 0x80;
 
 /// Where the headers lie, as a context descriptor says; checked against the frame's size.
@@ -222,7 +221,7 @@ u64 Adapter::send_gathered(unsigned queue, TransmitQueue& q) {
             put_l4_checksum(q.data, h);
     }
     if (q.command & tx_timestamp)
-        transmit_stamp(true);
+        stamp_sent();
     return send_frame(queue, q.data, static_cast<u32>(tx_context0.vlan(c.word[0])), q.command & tx_vlan_enable);
 }
 
