@@ -8,7 +8,7 @@ from machines import check
 
 DRIVERS = {"i82576": "igb", "i82599": "ixgbe"}
 FUNCTIONS = {"i82576": 7, "i82599": 63}
-TOOLS = "ethtool,ip,iperf3,tcpdump"
+TOOLS = "ethtool,ip,iperf3"
 
 # Every script begins so. `warnings` are what the kernel said at the level of warnings or above since the last time.
 HEAD = """

@@ -315,6 +315,8 @@ private:
     void drain();
     enum class Stored : u8 { done, waits, lost };
     Stored write_to_ring(const Arrived& a);
+    void count_seen(const Packet& p);
+    void count_segmented();
     void count_received(const Packet& p);
     void count_sent(const Packet& p);
 

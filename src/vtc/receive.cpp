@@ -192,7 +192,7 @@ namespace {
 namespace stat {
 constexpr u32 rx_by_size = 0x405c, rx_good = 0x4074, rx_broadcast = 0x4078, rx_multicast = 0x407c, tx_good = 0x4080, rx_octets = 0x4088,
               tx_octets = 0x4090, rx_all_octets = 0x40c0, tx_all_octets = 0x40c8, rx_all = 0x40d0, tx_all = 0x40d4, tx_by_size = 0x40d8, tx_multicast = 0x40f0,
-              tx_broadcast = 0x40f4;
+              tx_broadcast = 0x40f4, segmentations = 0x40f8;
 } // namespace stat
 
 u32 size_class(std::size_t bytes) {
@@ -205,18 +205,27 @@ u32 size_class(std::size_t bytes) {
 
 } // namespace
 
+/// Whether a filter wants it or not.
+void Adapter::count_seen(const Packet& p) {
+    regs_.count(stat::rx_all);
+    if (regs_.find(stat::rx_all_octets).row)
+        regs_.count_wide(stat::rx_all_octets, p.frame.size() + fcs_size);
+}
+
+void Adapter::count_segmented() {
+    if (regs_.find(stat::segmentations).row)
+        regs_.count(stat::segmentations);
+}
+
 void Adapter::count_received(const Packet& p) {
     const std::size_t bytes = p.frame.size() + fcs_size;
     regs_.count(stat::rx_by_size + size_class(bytes));
     regs_.count(stat::rx_good);
-    regs_.count(stat::rx_all);
     if (p.destination == broadcast)
         regs_.count(stat::rx_broadcast);
     else if (p.group())
         regs_.count(stat::rx_multicast);
     regs_.count_wide(stat::rx_octets, bytes);
-    if (regs_.find(stat::rx_all_octets).row)
-        regs_.count_wide(stat::rx_all_octets, bytes);
 }
 
 void Adapter::count_sent(const Packet& p) {

@@ -134,6 +134,7 @@ void Adapter::received(std::span<const u8> frame, const PortRules& rules) {
     const Packet p(frame);
     if (!rules.receives)
         return explain("dropped", p, {{"why", "the receiver is off"}});
+    count_seen(p);
     Choice c = choose_pools(p, rules, false);
     if (!c.pools)
         return explain("dropped", p, {{"why", c.why}});

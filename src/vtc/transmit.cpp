@@ -238,6 +238,7 @@ u64 Adapter::send_segments(unsigned queue, TransmitQueue& q, const Context& c) {
     }
     const std::span<const u8> header(q.data.data(), h.payload);
     std::span<const u8> rest(q.data.data() + h.payload, q.data.size() - h.payload);
+    count_segmented();
     const u16 id = h.ipv4 ? get16(header, h.l3 + 4) : u16{0};
     const bool tcp = h.l4_type == 1;
     const u32 sequence = tcp ? get32(header, h.l4 + 4) : 0;
