@@ -115,6 +115,7 @@ Adapter::Stored Adapter::write_to_ring(const Arrived& a) {
         if (!(split & chip_.split_drop) && !queue_drops(a.queue))
             return Stored::waits;
         ++counters.no_descriptor;
+        chip_counts_lost(a.queue);
         explain("dropped", p, {{"pool", a.pool}, {"queue", a.queue}, {"why", "no descriptor"}});
         return Stored::lost;
     }
