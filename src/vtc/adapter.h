@@ -12,6 +12,7 @@
 #include "pci/bridge.h"
 #include "pci/sriov.h"
 #include "vtc/bank.h"
+#include "vtc/counters.h"
 #include "vtc/nvm.h"
 #include "vtc/packet.h"
 #include "vtc/rules.h"
@@ -35,13 +36,6 @@ inline constexpr u32 base_low = 0x00, base_high = 0x04, length = 0x08, head = 0x
                      write_back_high = 0x3c;
 inline constexpr u32 size = 0x40;
 } // namespace ring
-
-/// What has been counted for a pool since power on; for people, and the VFs' own counters.
-struct PoolCounters {
-    u64 rx_frames = 0, rx_bytes = 0, rx_multicast = 0, tx_frames = 0, tx_bytes = 0, looped = 0;
-    u64 no_descriptor = 0, not_enabled = 0, spoofed = 0, too_long = 0, bad_descriptor = 0;
-    void state(Visitor& v);
-};
 
 struct Options {
     std::string name = "nic0";
@@ -102,6 +96,7 @@ public:
     std::size_t room() const override;
 
     unsigned extra_buses() const override { return 1; }
+    bool is_one_device_with(u16 requester) const override { return Function::is_one_device_with(requester) || sriov_->has(requester); }
     std::vector<pci::Wish> wishes() override;
     void remap() override;
 
@@ -112,12 +107,18 @@ public:
     std::string describe_pools() const;
     std::string describe_vf(unsigned n) const;
     const PoolCounters& counters(unsigned pool) const { return pools_[pool]; }
+    const QueueCounters& queue_counters(unsigned queue) const { return queue_counters_[queue]; }
+    const PortCounters& port_counters() const { return port_; }
+    /// Everything that was counted since power on goes to the glass, for the report.
+    void publish_counters();
     unsigned virtual_functions() const { return sriov_->count(); }
     u64 interrupts() const { return vectors_.sent(); }
     /// Frames that the port lost for want of room.
-    u64 missed() const { return missed_; }
+    u64 missed() const { return port_.no_room; }
     u64 link_changes() const { return link_changes_; }
     Mac address() const { return options_.mac; }
+    /// A register of the table as it is stored: nothing happens.
+    u32 peek(u32 offset) const { return regs_.get(offset); }
 
     static constexpr u64 doorbell_delay = 500;      ///< virtual nanoseconds from a doorbell to the first descriptor
     static constexpr u64 burst_time = 12'000;       ///< of the wire, filled at once
@@ -188,8 +189,8 @@ protected:
     pci::SrIov& sriov() { return *sriov_; }
     const pci::SrIov& sriov() const { return *sriov_; }
 
-    /// Whether a register access is the adapter's own DMA, or a virtual function's, come back. It is refused, and told.
-    bool own_dma(const Access& access);
+    /// Whether a register access comes while the adapter works at its rings: DMA of a neighbour that has got a frame just now. It is refused, and told.
+    bool busy_at_rings(const Access& access);
     void write_ring(u32 offset, u32 value);
     u32 read_register(u32 offset);
     void write_register(u32 offset, u32 value);
@@ -273,6 +274,7 @@ private:
         Pools pools = 0;
         const char* why = "";
         bool inexact = false;
+        u64 PortCounters::*drop = &PortCounters::no_filter; ///< what counts it when there is no pool
     };
     Choice choose_pools(const Packet& p, const PortRules& rules, bool local) const;
     bool spoofed(const Packet& p, unsigned pool);
@@ -280,7 +282,11 @@ private:
     void deliver(std::span<const u8> frame, const Packet& p, const PortRules& rules, Choice choice, bool looped, int from);
     void mirror(std::span<const u8> frame, const Packet& p, const PortRules& rules, Pools pools, bool looped, int from, Pools& targets) const;
     static std::string text_of(const Packet& p);
-    void explain(std::string_view event, const Packet& p, std::initializer_list<Detail> more);
+    /// Tells what becomes of a frame; costs nothing while nobody hears of the topic.
+    template <class... More> void explain(std::string_view event, const Packet& p, const More&... more) {
+        if (glass().on(Topic::vtc)) [[unlikely]]
+            glass().tell(Topic::vtc, event, {{"adapter", name()}, {"frame", text_of(p)}, more...});
+    }
     bool vlan_known(u16 vlan) const;
     bool vlan_in_entries(u16 vlan, u64 entries) const;
     std::array<u8, 40> hash_key() const;
@@ -314,7 +320,9 @@ private:
     u64 wire_free_ = 0; ///< when the wire has sent everything
     unsigned next_queue_ = 0;
     std::vector<PoolCounters> pools_;
-    u64 missed_ = 0, link_changes_ = 0;
+    std::vector<QueueCounters> queue_counters_;
+    PortCounters port_;
+    u64 link_changes_ = 0;
     bool working_ = false; ///< rings are being worked at: DMA must not come back to the adapter's own registers
 };
 

@@ -51,8 +51,10 @@ void Adapter::drain() {
         const Stored stored = write_to_ring(a);
         if (stored == Stored::waits)
             break;
-        if (stored == Stored::lost)
+        if (stored == Stored::lost) {
+            ++queue_counters_[a.queue].rx_lost;
             glass().tell(Topic::vtc, "lost", {{"adapter", name()}, {"pool", a.pool}, {"queue", a.queue}});
+        }
         if (stored == Stored::done)
             told.set(a.queue);
         arrived_bytes_ -= a.frame.size();
@@ -115,7 +117,7 @@ Adapter::Stored Adapter::write_to_ring(const Arrived& a) {
         if (!(split & chip_.split_drop) && !queue_drops(a.queue))
             return Stored::waits;
         ++counters.no_descriptor;
-        explain("dropped", p, {{"pool", a.pool}, {"queue", a.queue}, {"why", "no descriptor"}});
+        explain("dropped", p, Detail{"pool", a.pool}, Detail{"queue", a.queue}, Detail{"why", "no descriptor"});
         return Stored::lost;
     }
 
@@ -182,6 +184,8 @@ Adapter::Stored Adapter::write_to_ring(const Arrived& a) {
     ++counters.rx_frames;
     counters.rx_bytes += a.frame.size();
     counters.rx_multicast += p.group() && p.destination != broadcast;
+    ++queue_counters_[a.queue].rx_frames;
+    queue_counters_[a.queue].rx_bytes += a.frame.size();
     chip_counts_receive(a.queue, a.frame.size());
     return Stored::done;
 }

@@ -13,6 +13,7 @@ namespace vitrine::vtc {
 namespace {
 
 constexpr unsigned fcs = 4, tag_size = 4, mirror_rules = 4;
+constexpr std::size_t shortest = 14; ///< two addresses and a type
 
 // MRQC's upper half: what is hashed; and the types that a descriptor tells.
 constexpr u32 hash_tcp4 = 0x01, hash_ip4 = 0x02, hash_ip6 = 0x10, hash_tcp6 = 0x20, hash_udp4 = 0x40, hash_udp6 = 0x80;
@@ -53,16 +54,6 @@ std::string Adapter::text_of(const Packet& p) {
     return text;
 }
 
-/// One line for a person; costs nothing while the topic is off.
-void Adapter::explain(std::string_view event, const Packet& p, std::initializer_list<Detail> more) {
-    if (!glass().on(Topic::vtc))
-        return;
-    std::string text = text_of(p);
-    for (const Detail& d : more)
-        text += d.text.empty() ? fmt::format(", {} {}", d.name, d.number) : fmt::format(", {} {}", d.name, d.text);
-    glass().tell(Topic::vtc, event, {{"adapter", name()}, {"frame", text}});
-}
-
 // ---- reception --------------------------------------------------------------------------------------------------------------
 
 Adapter::Choice Adapter::choose_pools(const Packet& p, const PortRules& rules, bool local) const {
@@ -96,13 +87,14 @@ Adapter::Choice Adapter::choose_pools(const Packet& p, const PortRules& rules, b
     if (rules.vlan_filter && c.pools) {
         Pools allowed = rules.pools ? 0 : 1;
         if (p.tagged && !vlan_known(p.vlan()) && !(rules.pools && with([](const PoolRules& r) { return r.all_vlans; })))
-            return {0, "VLAN is not in the filter table"};
+            return {0, "VLAN is not in the filter table", false, &PortCounters::vlan};
         if (rules.pools && p.tagged)
             allowed = vlan_pools(p.vlan()) | with([](const PoolRules& r) { return r.all_vlans; });
         else if (rules.pools)
             allowed = with([](const PoolRules& r) { return r.untagged; });
         if (!(c.pools & allowed))
-            c = {0, p.tagged ? "no pool that the address is for has the VLAN" : "no pool that the address is for takes untagged frames"};
+            c = {0, p.tagged ? "no pool that the address is for has the VLAN" : "no pool that the address is for takes untagged frames", false,
+                 &PortCounters::vlan};
         else
             c.pools &= allowed;
     }
@@ -111,7 +103,7 @@ Adapter::Choice Adapter::choose_pools(const Packet& p, const PortRules& rules, b
     if (rules.pools && group && !rules.replication && std::popcount(c.pools) > 1)
         c = {bit(rules.default_pool), "default pool, without replication", c.inexact};
     if (rules.pools && c.pools && !(c.pools & rules.receive_pools))
-        return {0, "the pool does not receive"};
+        return {0, "the pool does not receive", false, &PortCounters::pool_off};
     c.pools &= rules.receive_pools;
     if (!c.pools && !*c.why)
         c.why = "no filter matches";
@@ -119,20 +111,28 @@ Adapter::Choice Adapter::choose_pools(const Packet& p, const PortRules& rules, b
 }
 
 void Adapter::receive(std::span<const u8> frame) {
-    if (frame.size() < 14 || !is_link_up())
-        return;
     const PortRules rules = port_rules();
     const Packet p(frame);
+    const auto drop = [&](u64 PortCounters::*counter, std::string_view why) {
+        ++(port_.*counter);
+        explain("dropped", p, Detail{"why", why});
+    };
+    if (frame.size() < shortest)
+        return drop(&PortCounters::runt, "shorter than an Ethernet header");
+    if (!is_link_up())
+        return drop(&PortCounters::link_down, "there is no link");
     if (!rules.receives)
-        return explain("dropped", p, {{"why", "the receiver is off"}});
+        return drop(&PortCounters::receiver_off, "the receiver is off");
     if (options_.capture)
         options_.capture->passed(clock_.now(), frame);
-    Choice c = choose_pools(p, rules, false);
+    const Choice c = choose_pools(p, rules, false);
     if (!c.pools)
-        return explain("dropped", p, {{"why", c.why}});
+        return drop(c.drop, c.why);
     // The wire's limit is the port's; a tag does not count.
     if (frame.size() + fcs > rules.longest + (p.tagged ? tag_size : 0))
-        return explain("dropped", p, {{"why", "longer than the port takes"}, {"most", rules.longest}});
+        return drop(&PortCounters::too_long, "longer than the port takes");
+    ++port_.rx_frames;
+    port_.rx_bytes += frame.size();
     count_received(p);
     deliver(frame, p, rules, c, false, -1);
     drain();
@@ -162,14 +162,12 @@ void Adapter::deliver(std::span<const u8> frame, const Packet& p, const PortRule
         const bool copy = copies >> pool & 1;
         if (rules.pools && frame.size() + fcs > pool_rules(pool).longest + (p.tagged ? tag_size : 0u)) {
             ++pools_[pool].too_long;
-            explain("dropped", p, {{"pool", pool}, {"why", "longer than the pool takes"}});
+            explain("dropped", p, Detail{"pool", pool}, Detail{"why", "longer than the pool takes"});
             continue;
         }
         u32 hash = 0, type = 0;
         const unsigned queue = choose_queue(p, pool, hash, type);
-        if (glass().on(Topic::vtc))
-            glass().tell(Topic::vtc, looped ? "looped" : "received",
-                         {{"adapter", name()}, {"frame", text_of(p)}, {"pool", pool}, {"queue", queue}, {"why", copy ? "mirror" : choice.why}});
+        explain(looped ? "looped" : "received", p, Detail{"pool", pool}, Detail{"queue", queue}, Detail{"why", copy ? "mirror" : choice.why});
         store(frame, pool, queue, looped, choice.inexact || copy);
     }
 }
@@ -186,7 +184,8 @@ unsigned Adapter::choose_queue(const Packet& p, unsigned pool, u32& hash, u32& h
 
 void Adapter::store(std::span<const u8> frame, unsigned pool, unsigned queue, bool looped, bool inexact) {
     if (frame.size() > room()) {
-        ++missed_;
+        ++port_.no_room;
+        ++queue_counters_[queue].rx_lost;
         chip_missed();
         glass().tell(Topic::vtc, "missed", {{"adapter", name()}, {"pool", pool}, {"queue", queue}});
         return;
@@ -214,7 +213,7 @@ bool Adapter::spoofed(const Packet& p, unsigned pool) {
         return false;
     ++pools_[pool].spoofed;
     pool_spoofed(pool);
-    explain("spoofed", p, {{"pool", pool}, {"why", why}});
+    explain("spoofed", p, Detail{"pool", pool}, Detail{"why", why});
     return true;
 }
 
@@ -231,7 +230,8 @@ u64 Adapter::switch_frame(std::span<const u8> frame, unsigned pool) {
             drain();
         }
         if (c.pools && !p.group()) {
-            explain("sent", p, {{"pool", pool}, {"to", "the port's own pools only"}});
+            ++pools_[pool].stayed;
+            explain("sent", p, Detail{"pool", pool}, Detail{"to", "the port's own pools only"});
             return 0;
         }
     } else if (rules.pools) {
@@ -242,7 +242,7 @@ u64 Adapter::switch_frame(std::span<const u8> frame, unsigned pool) {
             drain();
         }
     }
-    explain("sent", p, {{"pool", pool}, {"to", "the wire"}});
+    explain("sent", p, Detail{"pool", pool}, Detail{"to", "the wire"});
     count_sent(p);
     to_wire(frame);
     return 0;
@@ -251,7 +251,13 @@ u64 Adapter::switch_frame(std::span<const u8> frame, unsigned pool) {
 void Adapter::to_wire(std::span<const u8> frame) {
     if (options_.capture)
         options_.capture->passed(clock_.now(), frame);
-    if (wire_ && is_link_up())
+    if (!is_link_up()) {
+        ++port_.tx_link_down;
+        return;
+    }
+    ++port_.tx_frames;
+    port_.tx_bytes += frame.size();
+    if (wire_)
         wire_->receive(frame);
 }
 
