@@ -195,6 +195,40 @@ void Adapter::link_came() {
     raise(chip_.cause_link);
 }
 
+// ---- what registers say ------------------------------------------------------------------------------------------------------
+
+const Adapter::Derived& Adapter::derived() const {
+    if (derived_.version != regs_.version()) {
+        derived_.version = regs_.version();
+        derived_.port = port_rules();
+        derived_.key = hash_key();
+        derived_.pools.assign(chip_.pools, std::nullopt);
+        derived_.exact.clear();
+    }
+    return derived_;
+}
+
+const PortRules& Adapter::rules_now() const { return derived().port; }
+
+const std::array<u8, 40>& Adapter::hash_key_now() const { return derived().key; }
+
+const PoolRules& Adapter::rules_of(unsigned pool) const {
+    static_cast<void>(derived());
+    std::optional<PoolRules>& rules = derived_.pools[pool];
+    if (!rules)
+        rules = pool_rules(pool);
+    return *rules;
+}
+
+std::optional<Adapter::Pools> Adapter::exact_pools(Mac mac) const {
+    static_cast<void>(derived());
+    if (const auto known = derived_.exact.find(mac); known != derived_.exact.end())
+        return known->second;
+    if (derived_.exact.size() >= most_addresses)
+        derived_.exact.clear();
+    return derived_.exact[mac] = exact(mac);
+}
+
 // ---- rings ------------------------------------------------------------------------------------------------------------------
 
 Adapter::Ring Adapter::ring_at(u32 at) const {
@@ -221,6 +255,8 @@ void Adapter::write_ring(u32 offset, u32 value) {
     stored = (before & ~place.row->writable) | (value & place.row->writable);
     const u32 at = offset & ~(ring::size - 1), what = offset & (ring::size - 1);
     const bool transmit = at >= transmit_ring(0) && at < transmit_ring(0) + chip_.queues * ring::size;
+    if (transmit)
+        rung_.set((at - transmit_ring(0)) / ring::size);
     if (what == ring::control && (stored & queue_enabled) && !(before & queue_enabled)) {
         // Enabling begins at the base, whether the driver or an error has stopped the queue; a driver writes the tail.
         regs_.at(at + ring::head) = 0;
@@ -281,6 +317,7 @@ void Adapter::reset_core() {
     std::fill(rates_.begin(), rates_.end(), 0u);
     time_base_ = 0;
     time_set_ = clock_.now();
+    filters_ = filter_rules();
     regs_.at(chip_.receive_address) = mac_low(options_.mac);
     regs_.at(chip_.receive_address + 4) = rah_valid | mac_high(options_.mac);
     for (const auto& vf : vfs_)
@@ -317,7 +354,10 @@ void Adapter::Arrived::state(Visitor& v) {
     v.field("queue", queue);
     v.field("pool", pool);
     v.field("looped", looped);
-    v.field("inexact", inexact);
+    v.field("hash", hash);
+    v.field("hash type", hash_type);
+    v.field("status", status);
+    v.field("type filter", type_filter);
 }
 
 void Adapter::device_state(Visitor& v) {
@@ -350,6 +390,8 @@ void Adapter::device_state(Visitor& v) {
     chip_state(v);
     if (!v.loading())
         return;
+    rung_.set();
+    filters_ = filter_rules();
     arrived_bytes_ = 0;
     bool sound = next_queue_ < chip_.queues && vf_count_ <= vfs_.size();
     for (const Arrived& a : arrived_) {

@@ -12,8 +12,10 @@ constexpr CounterRow<PortCounters> port_rows[] = {
     {"rx-bytes",             &PortCounters::rx_bytes},
     {"tx-frames",            &PortCounters::tx_frames},
     {"tx-bytes",             &PortCounters::tx_bytes},
+    {"looped-back",          &PortCounters::looped_back},
     {"dropped.runt",         &PortCounters::runt},
     {"dropped.link-down",    &PortCounters::link_down},
+    {"dropped.hears-itself", &PortCounters::deaf},
     {"dropped.receiver-off", &PortCounters::receiver_off},
     {"dropped.no-filter",    &PortCounters::no_filter},
     {"dropped.vlan",         &PortCounters::vlan},
@@ -35,6 +37,7 @@ constexpr CounterRow<PoolCounters> pool_rows[] = {
     {"dropped.no-descriptor",  &PoolCounters::no_descriptor},
     {"dropped.queue-off",      &PoolCounters::not_enabled},
     {"dropped.too-long",       &PoolCounters::too_long},
+    {"dropped.flow-director",  &PoolCounters::unwanted},
     {"dropped.spoofed",        &PoolCounters::spoofed},
     {"dropped.bad-descriptor", &PoolCounters::bad_descriptor},
 };

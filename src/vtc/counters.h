@@ -21,7 +21,8 @@ template <class Set> struct CounterRow {
 struct PortCounters {
     u64 rx_frames = 0, rx_bytes = 0; ///< that some pool was to get
     u64 tx_frames = 0, tx_bytes = 0; ///< on the wire
-    u64 runt = 0, link_down = 0, receiver_off = 0, no_filter = 0, vlan = 0, pool_off = 0, too_long = 0;
+    u64 looped_back = 0;             ///< sent to itself, as a self-test does
+    u64 runt = 0, link_down = 0, deaf = 0, receiver_off = 0, no_filter = 0, vlan = 0, pool_off = 0, too_long = 0;
     u64 no_room = 0;      ///< copies for which the packet buffer had no room
     u64 tx_link_down = 0; ///< sent while there was no link
     u64 resets = 0;       ///< by the driver
@@ -33,6 +34,7 @@ struct PoolCounters {
     u64 looped = 0;    ///< sent to pools of the same port
     u64 stayed = 0;    ///< of them, those that did not go to the wire too
     u64 no_descriptor = 0, not_enabled = 0, too_long = 0;
+    u64 unwanted = 0;       ///< a filter says that they are to be dropped
     u64 spoofed = 0;        ///< refused by anti-spoofing: frames
     u64 bad_descriptor = 0; ///< that could not be read, lead where DMA is refused, or ask for what is no frame
 };

@@ -61,10 +61,10 @@ public:
             queue_rx += nic.queue_counters(n).rx_frames;
             queue_tx += nic.queue_counters(n).tx_frames;
         }
-        const u64 taken = port.rx_frames + port.runt + port.link_down + port.receiver_off + port.no_filter + port.vlan + port.pool_off + port.too_long;
+        const u64 taken = port.rx_frames + port.runt + port.link_down + port.deaf + port.receiver_off + port.no_filter + port.vlan + port.pool_off + port.too_long;
         const std::pair<const char*, std::array<u64, 2>> sums[] = {
-            {"frames from outside, and those that are counted", {offered_, taken}},
-            {"frames sent by pools, and those that left or stayed", {tx, port.tx_frames + port.tx_link_down + stayed}},
+            {"frames from outside and to itself, and those that are counted", {offered_ + port.looped_back, taken}},
+            {"frames sent by pools, and those that left or stayed", {tx, port.tx_frames + port.tx_link_down + port.looped_back + stayed}},
             {"frames on the wire, and those that are counted", {wire.frames, port.tx_frames}},
             {"frames received by pools and by queues", {pool_rx, queue_rx}},
             {"frames sent by pools and by queues", {tx, queue_tx}},

@@ -29,6 +29,7 @@ protected:
     unsigned pool_of(unsigned queue) const override;
     unsigned vf_of(unsigned queue) const override;
     unsigned queue_of(unsigned pool, unsigned index) const override;
+    Filters filter_rules() const override;
     SpreadRules spread(unsigned pool) const override;
     unsigned redirection(unsigned hash) const override;
     bool strip_vlan(unsigned queue, unsigned pool) const override;

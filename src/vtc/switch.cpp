@@ -2,6 +2,7 @@
 // The switch inside the port: which pools and queues a frame goes to and why, what may be sent, mirrors, and what leaves by the wire.
 // (82576 datasheet, Virtual Machine Device Queues; 82599 datasheet, VMDq and Virtualization.)
 #include "vtc/adapter.h"
+#include "vtc/spec/descriptors.h"
 
 #include <algorithm>
 #include <bit>
@@ -60,7 +61,7 @@ Adapter::Choice Adapter::choose_pools(const Packet& p, const PortRules& rules, b
     const auto with = [&](auto&& wish) {
         Pools pools = 0;
         for (unsigned n = 0; n < chip_.pools; ++n)
-            if (wish(pool_rules(n)))
+            if (wish(rules_of(n)))
                 pools |= bit(n);
         return pools;
     };
@@ -69,7 +70,7 @@ Adapter::Choice Adapter::choose_pools(const Packet& p, const PortRules& rules, b
     if (every) {
         c = {rules.pools ? with([](const PoolRules& r) { return r.broadcasts; }) : Pools{rules.broadcasts}, "broadcast"};
     } else {
-        if (const auto pools = exact(p.destination))
+        if (const auto pools = exact_pools(p.destination))
             c = {rules.pools ? *pools : 1, group ? "exact multicast address" : "exact address"};
         else if (hashed(p.destination))
             c = {rules.pools ? with([&](const PoolRules& r) { return group ? r.hashed_multicast : r.hashed_unicast; }) : 1, "hash of the address",
@@ -110,31 +111,39 @@ Adapter::Choice Adapter::choose_pools(const Packet& p, const PortRules& rules, b
     return c;
 }
 
+void Adapter::drop(u64 PortCounters::*counter, const Packet& p, std::string_view why) {
+    ++(port_.*counter);
+    explain("dropped", p, Detail{"why", why});
+}
+
 void Adapter::receive(std::span<const u8> frame) {
-    const PortRules rules = port_rules();
-    const Packet p(frame);
-    const auto drop = [&](u64 PortCounters::*counter, std::string_view why) {
-        ++(port_.*counter);
-        explain("dropped", p, Detail{"why", why});
-    };
+    const PortRules rules = rules_now();
     if (frame.size() < shortest)
-        return drop(&PortCounters::runt, "shorter than an Ethernet header");
+        return drop(&PortCounters::runt, Packet(frame), "shorter than an Ethernet header");
     if (!is_link_up())
-        return drop(&PortCounters::link_down, "there is no link");
-    if (!rules.receives)
-        return drop(&PortCounters::receiver_off, "the receiver is off");
-    if (options_.capture)
+        return drop(&PortCounters::link_down, Packet(frame), "there is no link");
+    if (rules.loops_back)
+        return drop(&PortCounters::deaf, Packet(frame), "the port hears itself only");
+    if (rules.receives && options_.capture)
         options_.capture->passed(clock_.now(), frame);
+    received(frame, rules);
+}
+
+void Adapter::received(std::span<const u8> frame, const PortRules& rules) {
+    const Packet p(frame);
+    if (!rules.receives)
+        return drop(&PortCounters::receiver_off, p, "the receiver is off");
+    count_seen(p);
     const Choice c = choose_pools(p, rules, false);
     if (!c.pools)
-        return drop(c.drop, c.why);
+        return drop(c.drop, p, c.why);
     // The wire's limit is the port's; a tag does not count.
     if (frame.size() + fcs > rules.longest + (p.tagged ? tag_size : 0))
-        return drop(&PortCounters::too_long, "longer than the port takes");
+        return drop(&PortCounters::too_long, p, "longer than the port takes");
     ++port_.rx_frames;
     port_.rx_bytes += frame.size();
     count_received(p);
-    deliver(frame, p, rules, c, false, -1);
+    deliver(frame, p, rules, c, false, -1, stamp_received(p, c) ? rx_stamped : 0);
     drain();
 }
 
@@ -153,57 +162,84 @@ void Adapter::mirror(std::span<const u8> frame, const Packet& p, const PortRules
     }
 }
 
-void Adapter::deliver(std::span<const u8> frame, const Packet& p, const PortRules& rules, Choice choice, bool looped, int from) {
+void Adapter::deliver(std::span<const u8> frame, const Packet& p, const PortRules& rules, Choice choice, bool looped, int from, u32 status) {
     Pools copies = 0;
     mirror(frame, p, rules, choice.pools, looped, from, copies);
     copies &= ~choice.pools;
     for (Pools left = choice.pools | copies; left; left &= left - 1) {
         const unsigned pool = static_cast<unsigned>(std::countr_zero(left));
         const bool copy = copies >> pool & 1;
-        if (rules.pools && frame.size() + fcs > pool_rules(pool).longest + (p.tagged ? tag_size : 0u)) {
+        if (rules.pools && frame.size() + fcs > rules_of(pool).longest + (p.tagged ? tag_size : 0u)) {
             ++pools_[pool].too_long;
             explain("dropped", p, Detail{"pool", pool}, Detail{"why", "longer than the pool takes"});
             continue;
         }
-        u32 hash = 0, type = 0;
-        const unsigned queue = choose_queue(p, pool, hash, type);
-        explain(looped ? "looped" : "received", p, Detail{"pool", pool}, Detail{"queue", queue}, Detail{"why", copy ? "mirror" : choice.why});
-        store(frame, pool, queue, looped, choice.inexact || copy);
+        const Steering s = steer(p, pool);
+        if (s.drop) {
+            ++pools_[pool].unwanted;
+            explain("dropped", p, Detail{"pool", pool}, Detail{"why", s.why});
+            continue;
+        }
+        explain(looped ? "looped" : "received", p, Detail{"pool", pool}, Detail{"queue", s.queue}, Detail{"why", copy ? "mirror" : choice.why},
+                Detail{"queue_by", s.why ? s.why : s.hash_type ? "hash" : "first queue"});
+        // A filter may give a frame to another pool's queue.
+        store(frame, rules.pools ? pool_of(s.queue) : pool, s, looped, status | (choice.inexact || copy ? rx_passed_inexact : 0));
     }
 }
 
-unsigned Adapter::choose_queue(const Packet& p, unsigned pool, u32& hash, u32& hash_type) {
+Adapter::Steering Adapter::steer(const Packet& p, unsigned pool) {
+    Steering to;
     const SpreadRules s = spread(pool);
-    hash = s.on ? hash_of(p, s.fields, hash_key(), hash_type) : 0;
-    if (const auto queue = flow_queue(p))
-        return *queue;
-    if (!s.on || !hash_type)
-        return queue_of(pool, 0);
-    return queue_of(pool, redirection(hash & 127) % std::max(1u, s.queues));
+    to.hash = s.on ? hash_of(p, s.fields, hash_key_now(), to.hash_type) : 0;
+    if (!filters_.empty()) {
+        if (const EthertypeFilter* f = filters_.type_of(p, pool))
+            to.type_filter = f->index;
+        if (const auto found = filters_.queue_of(p, pool)) {
+            to.queue = found->queue;
+            to.why = found->why;
+            return to;
+        }
+    }
+    if (const auto flow = flow_match(p, pool)) {
+        to.status |= rx_flow_match;
+        to.drop = flow->drop;
+        if (flow->report) {
+            to.hash = *flow->report;
+            to.hash_type = rx_hash_flow;
+        }
+        if (flow->queue || flow->drop) {
+            to.queue = flow->queue.value_or(u8{0});
+            to.why = "flow director";
+            return to;
+        }
+    }
+    to.queue = queue_of(pool, s.on && to.hash_type ? redirection(to.hash & 127) % std::max(1u, s.queues) : 0);
+    return to;
 }
 
-void Adapter::store(std::span<const u8> frame, unsigned pool, unsigned queue, bool looped, bool inexact) {
+void Adapter::store(std::span<const u8> frame, unsigned pool, const Steering& s, bool looped, u32 status) {
     if (frame.size() > room()) {
         ++port_.no_room;
-        ++queue_counters_[queue].rx_lost;
+        ++queue_counters_[s.queue].rx_lost;
         chip_missed();
-        glass().tell(Topic::vtc, "missed", {{"adapter", name()}, {"pool", pool}, {"queue", queue}});
+        glass().tell(Topic::vtc, "missed", {{"adapter", name()}, {"pool", pool}, {"queue", s.queue}});
         return;
     }
     if (options_.pool_capture)
         if (FrameWitness* witness = options_.pool_capture(pool))
             witness->passed(clock_.now(), frame);
     arrived_bytes_ += frame.size();
-    arrived_.push_back({{frame.begin(), frame.end()}, static_cast<u16>(queue), static_cast<u8>(pool), looped, inexact});
+    arrived_.push_back({{frame.begin(), frame.end()}, static_cast<u16>(s.queue), static_cast<u8>(pool), looped, s.hash, s.hash_type, status | s.status,
+                        s.type_filter});
 }
 
 // ---- sending ----------------------------------------------------------------------------------------------------------------
 
 bool Adapter::spoofed(const Packet& p, unsigned pool) {
-    const PoolRules rules = pool_rules(pool);
+    const PoolRules& rules = rules_of(pool);
     const char* why = nullptr;
     if (rules.mac_antispoof) {
-        const auto pools = exact(p.source);
+        const auto pools = exact_pools(p.source);
         if (!pools || !(*pools >> pool & 1))
             why = "source address is not the pool's";
     }
@@ -218,11 +254,11 @@ bool Adapter::spoofed(const Packet& p, unsigned pool) {
 }
 
 u64 Adapter::switch_frame(std::span<const u8> frame, unsigned pool) {
-    const PortRules rules = port_rules();
+    const PortRules rules = rules_now();
     const Packet p(frame);
     if (rules.pools && rules.loopback) {
         Choice c = choose_pools(p, rules, true);
-        if (!pool_rules(pool).hears_itself)
+        if (!rules_of(pool).hears_itself)
             c.pools &= ~bit(pool);
         deliver(frame, p, rules, c, true, static_cast<int>(pool));
         if (c.pools) {
@@ -244,7 +280,12 @@ u64 Adapter::switch_frame(std::span<const u8> frame, unsigned pool) {
     }
     explain("sent", p, Detail{"pool", pool}, Detail{"to", "the wire"});
     count_sent(p);
-    to_wire(frame);
+    if (rules.loops_back) {
+        ++port_.looped_back;
+        received(frame, rules);
+    } else {
+        to_wire(frame);
+    }
     return 0;
 }
 
