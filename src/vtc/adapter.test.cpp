@@ -302,7 +302,7 @@ TEST_F(Pools, DmaDoesNotComeBackToTheRegisters) {
     b.send(tx(0), frame_of(mac(1) | 0x04'0000, mac(0)), shift(0));
     EXPECT_EQ(b.get(rx(1) + ring::head), 1u);
     EXPECT_TRUE(b.get(i82576::rctl) & i82576::rctl_enable) << "the adapter was reset";
-    EXPECT_GT(b.board.glass.counter("register.own-dma"), 0u);
+    EXPECT_GT(b.board.glass.counter("dma.own-registers"), 0u);
 }
 
 TEST_F(Pools, AQueueIsItsFunctionsWhateverThePortDoes) {

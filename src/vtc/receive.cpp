@@ -51,8 +51,10 @@ void Adapter::drain() {
         const Stored stored = write_to_ring(a);
         if (stored == Stored::waits)
             break;
-        if (stored == Stored::lost)
+        if (stored == Stored::lost) {
+            ++queue_counters_[a.queue].rx_lost;
             glass().tell(Topic::vtc, "lost", {{"adapter", name()}, {"pool", a.pool}, {"queue", a.queue}});
+        }
         if (stored == Stored::done)
             told.set(a.queue);
         arrived_bytes_ -= a.frame.size();
@@ -76,18 +78,21 @@ Adapter::Stored Adapter::write_to_ring(const Arrived& a) {
         ++counters.not_enabled;
         return Stored::lost;
     }
-    const PortRules rules = port_rules();
+    const PortRules& rules = rules_now();
     Packet p(a.frame);
     const u16 tag = p.tag;
     const bool strip = p.tagged && strip_vlan(a.queue, a.pool);
-    std::vector<u8> frame(a.frame);
+    std::vector<u8> changed; // only if it is not as it came
+    if (strip || rules.fcs_kept)
+        changed = a.frame;
     if (strip)
-        frame.erase(frame.begin() + 12, frame.begin() + 16);
+        changed.erase(changed.begin() + 12, changed.begin() + 16);
     if (rules.fcs_kept) {
         const u32 fcs = ethernet_fcs(a.frame);
         for (unsigned i = 0; i < fcs_size; ++i)
-            frame.push_back(static_cast<u8>(fcs >> (8 * i)));
+            changed.push_back(static_cast<u8>(fcs >> (8 * i)));
     }
+    const std::span<const u8> frame(changed.empty() ? a.frame : changed);
     const u32 split = reg(at + chip_.split_control);
     const Shape shape = static_cast<Shape>(srrctl.type(split));
     unsigned buffer = static_cast<unsigned>(srrctl.packet_size(split)) * 1024;
@@ -116,7 +121,7 @@ Adapter::Stored Adapter::write_to_ring(const Arrived& a) {
             return Stored::waits;
         ++counters.no_descriptor;
         chip_counts_lost(a.queue);
-        explain("dropped", p, {{"pool", a.pool}, {"queue", a.queue}, {"why", "no descriptor"}});
+        explain("dropped", p, Detail{"pool", a.pool}, Detail{"queue", a.queue}, Detail{"why", "no descriptor"});
         return Stored::lost;
     }
 
@@ -177,11 +182,14 @@ Adapter::Stored Adapter::write_to_ring(const Arrived& a) {
         head = head + 1 == r.size ? 0 : head + 1;
     }
     regs_.at(at + ring::head) = head;
-    glass().tell(Topic::vtc, "stored", {{"adapter", name()}, {"function", function.name()}, {"requester", function.requester_id()}, {"pool", a.pool}, {"queue", a.queue},
+    if (glass().on(Topic::vtc)) [[unlikely]]
+        glass().tell(Topic::vtc, "stored", {{"adapter", name()}, {"function", function.name()}, {"requester", function.requester_id()}, {"pool", a.pool}, {"queue", a.queue},
                                         {"descriptor", r.head}, {"address", first}, {"size", frame.size()}});
     ++counters.rx_frames;
     counters.rx_bytes += a.frame.size();
     counters.rx_multicast += p.group() && p.destination != broadcast;
+    ++queue_counters_[a.queue].rx_frames;
+    queue_counters_[a.queue].rx_bytes += a.frame.size();
     chip_counts_receive(a.queue, a.frame.size());
     return Stored::done;
 }

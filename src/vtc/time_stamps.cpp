@@ -37,7 +37,7 @@ u32 Adapter::read_time(u32 offset) {
 
 /// Whether the frame is a message that the driver wants stamped; then it is.
 bool Adapter::stamp_received(const Packet& p, const Choice& choice) {
-    u32& control = regs_.at(chip_.receive_stamp_control);
+    const u32 control = reg(chip_.receive_stamp_control);
     if (!(control & stamp_enabled) || (control & stamp_valid))
         return false;
     const unsigned pool = static_cast<unsigned>(std::countr_zero(choice.pools));
@@ -71,8 +71,8 @@ bool Adapter::stamp_received(const Packet& p, const Choice& choice) {
     const u64 now = system_time();
     regs_.at(chip_.receive_stamp_low) = static_cast<u32>(now);
     regs_.at(chip_.receive_stamp_high) = static_cast<u32>(now >> 32);
-    control |= stamp_valid;
-    explain("stamped", p, {{"time", now}});
+    regs_.at(chip_.receive_stamp_control) |= stamp_valid;
+    explain("stamped", p, Detail{"time", now});
     return true;
 }
 
