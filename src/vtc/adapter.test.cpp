@@ -198,6 +198,7 @@ TYPED_TEST(Both, StampsOneMessageAtATime) {
           gigabit ? i82576::etqf_enable | i82576::etqf_ptp | 0x88f7 : i82599::etqf_enable | i82599::etqf_ptp | 0x88f7);
     b.set(chip.time_increment, 1u << 24 | 16);
     b.set(chip.receive_stamp_control, stamp_enabled | 5 << 1);
+    b.board.pass(1'000);
     const auto status = [&](unsigned n) { return b.board.read32(rx_ring + 16 * n + 8); };
     b.nic.receive(ptp(11)); // an announcement is no event
     EXPECT_FALSE(status(0) & rx_stamped);
