@@ -348,12 +348,14 @@ Ending Machine::run(u64 until_instructions, u64 until_time) {
     }
 }
 
-void Machine::settle_stale() {
+void Machine::end_of_run() {
     for (auto& cpu : cpus_)
         if (Stale* stale = cpu->stale())
             stale->settle();
     if (vtd::Unit* unit = board_->iommu())
         unit->end_of_run();
+    for (vtc::Adapter* adapter : board_->adapters())
+        adapter->publish_counters();
 }
 
 bool Machine::name_for_perf() { return !translator_ || translator_->name_for_perf(); }
