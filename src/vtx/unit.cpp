@@ -32,7 +32,7 @@ void Unit::reset() {
     operation_ = non_root_ = false;
     vmxon_pointer_ = Vmcs::no_pointer;
     vmcs_.drop();
-    statistics_.left();
+    statistics_.left(cpu_.retired_by_now());
     cpu_.intercepts = 0;
     cpu_.second_level = nullptr;
     cpu_.vpid = 0;
@@ -41,6 +41,8 @@ void Unit::reset() {
     cpu_.mtf_due = cpu_.preemption_due = cpu_.nmi_unblocked = cpu_.trap_exit_due = cpu_.virtual_interrupt = false;
     cpu_.apic_access_page = ~0ull;
 }
+
+void Unit::restored() { statistics_.restored(operation_, non_root_ ? vmcs_.pointer() : 0, cpu_.retired_by_now()); }
 
 void Unit::state(Visitor& v) {
     v.field("operation", operation_);

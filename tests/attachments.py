@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+# Guests of KVM (L2) on the network of an 82599 that Debian (L1) drives, attached in every way that stock software has, and a peer outside.
+"""L1 has two processors. Everything that serves the guests is on CPU0: their virtual processors, QEMU, vhost, the adapter's interrupts. The
+peer is another adapter on the same network, and its driver, programs and interrupts are on CPU1; so what CPU0 does is what a frame costs.
+"""
+
+import subprocess
+from pathlib import Path
+
+import hypervisors
+from machines import TREE, encode, script_image
+
+PEER, PF = "02:00:00:00:00:01", "02:00:00:00:00:f0"
+PEER_ADDRESS = "10.0.0.1"
+ADAPTERS = ["--net", "lan,kind=switch", "--device", f"i82599,net=lan,mac={PF}", "--device", f"i82599,net=lan,mac={PEER}"]
+MODULES = ["ixgbe", "tun", "vhost_net", "macvtap", "bridge"]
+PROGRAMS = ["ip", "ethtool", "taskset"]
+
+
+def mac(guest):
+    return f"02:00:00:00:00:{guest + 2:02x}"
+
+
+def address(guest):
+    return f"10.0.0.{guest + 2}"
+
+
+# Shell functions of L1. The guests' addresses on the links are fixed, and so are those of the neighbours: nothing else is on the network.
+FUNCTIONS = f"""
+by_mac() {{ for d in /sys/class/net/*; do [ "$(cat $d/address)" = $1 ] && echo ${{d##*/}}; done; }}
+interrupts_of() {{ awk -F: -v name="$1" '$0 ~ name {{ gsub(/ /, "", $1); print $1 }}' /proc/interrupts; }}
+to_cpu() {{ for irq in $(interrupts_of $2); do echo $1 >/proc/irq/$irq/smp_affinity; done 2>/dev/null; }}
+taskset -p 2 $$ >/dev/null
+echo 1 >/proc/sys/net/ipv4/conf/all/arp_ignore
+pf=$(by_mac {PF}) peer=$(by_mac {PEER})
+ethtool -L $pf combined 1
+ethtool -L $peer combined 1
+ip addr add {PEER_ADDRESS}/24 dev $peer
+ip link set $peer up
+"""
+
+
+def up(guests):
+    """L1: links up, neighbours known, interrupts where they belong."""
+    known = "".join(f"ip neigh replace {address(n)} lladdr {mac(n)} dev $peer\n" for n in range(guests))
+    return f"ip link set $pf up\n{known}to_cpu 1 $pf\nto_cpu 2 $peer\n"
+
+
+def virtual_functions(guests):
+    macs = "".join(f"ip link set $pf vf {n} mac {mac(n)}\n" for n in range(guests))
+    devices = [f"0000:01:{(0x80 + 2 * n) >> 3:02x}.{2 * n & 7}" for n in range(guests)]
+    return f"echo {guests} >/sys/class/net/$pf/device/sriov_numvfs\n{macs}{hypervisors.give_to_vfio(*devices)}\n", [
+        f"-device vfio-pci,host={device}" for device in devices
+    ]  # fmt: skip
+
+
+def bridged(guests, model, more):
+    """A software bridge with the physical function and a tap device for each guest."""
+    taps = "".join(f"ip tuntap add tap{n} mode tap\nip link set tap{n} master br0 up\n" for n in range(guests))
+    text = f"ip link add br0 type bridge mcast_snooping 0\nip link set $pf master br0\nip link set br0 up\n{taps}"
+    return text, [f"-netdev tap,id=n,ifname=tap{n},script=no,downscript=no{more} -device {model},netdev=n,mac={mac(n)},romfile=" for n in range(guests)]
+
+
+def emulated(guests):
+    return bridged(guests, "e1000e", "")
+
+
+def vhost(guests):
+    return bridged(guests, "virtio-net-pci", ",vhost=on")
+
+
+def vmdq(guests):
+    """A queue pair of the adapter for each guest: a macvtap device that ixgbe takes into a pool of its own."""
+    text = "ethtool -K $pf l2-fwd-offload on\nip link set $pf up\n"
+    for n in range(guests):
+        text += f"ip link add link $pf name mv{n} type macvtap mode bridge\nip link set mv{n} address {mac(n)} up\n"
+    return text, [f"-netdev tap,id=n,fd=3,vhost=on -device virtio-net-pci,netdev=n,mac={mac(n)},romfile= 3<>/dev/tap$(cat /sys/class/net/mv{n}/ifindex)" for n in range(guests)]
+
+
+# What L1 does before, QEMU's options for each guest; the machine's remapping unit; where interrupt throttling is set.
+ATTACHMENTS = {
+    "emulated": (emulated, "on", ("outer", "inner")),
+    "vhost": (vhost, "on", ("outer",)),
+    "vmdq": (vmdq, "on", ("outer",)),
+    "vf-unsafe": (virtual_functions, "on,intremap=off", ("inner",)),
+    "vf-remapped": (virtual_functions, "on,pi=off", ("inner",)),
+    "vf-posted": (virtual_functions, "on", ("inner",)),
+}
+
+
+def build_frames(folder):
+    program = Path(folder) / "frames"
+    subprocess.run(["gcc", "-static", "-O2", "-Wall", "-Wextra", "-Werror", TREE / "tests/guests/frames.c", "-o", program], check=True)
+    return program
+
+
+def inner_image(script, folder):
+    """L2: `script` runs when its adapter has its address and knows its neighbours. The guest's number is on its command line."""
+    whole = f"""
+n=$(grep -o 'guest=[0-9]*' /proc/cmdline | cut -d= -f2)
+ip addr add 10.0.0.$((n + 2))/24 dev eth0
+ip link set eth0 up
+ip neigh add {PEER_ADDRESS} lladdr {PEER} dev eth0
+for other in 0 1; do
+    [ $other = $n ] || ip neigh add 10.0.0.$((other + 2)) lladdr $(printf '02:00:00:00:00:%02x' $((other + 2))) dev eth0
+done
+{script}
+"""
+    return script_image(whole, folder, "--vmlinux", "--modules", "ixgbevf,e1000e,virtio_pci,virtio_net", "--with", "ip,ethtool",
+                        "--add", f"{build_frames(folder)}:/bin/frames")  # fmt: skip
+
+
+def start_guest(number, devices, mask):
+    """A shell command that starts a guest on the processors of `mask`; its console is /tmp/log<number>."""
+    append = f"console=ttyS0 quiet panic=-1 ipv6.disable=1 guest={number} vitrine.run={encode('sh /script')}"
+    return (f"taskset {mask} qemu-system-x86_64 -accel kvm -cpu host -M pc -smp 1 -m 256 -nodefaults -no-reboot -display none -serial file:/tmp/log{number} "
+            f"-kernel /inner/vmlinux -initrd /inner/initramfs -append '{append}' {devices} </dev/null &\nqemu{number}=$!\n")  # fmt: skip
+
+
+# vhost's threads are the kernel's; they belong to CPU0 as well.
+PIN_VHOST = """
+for p in /proc/[0-9]*; do
+    if grep -qs '^vhost-' $p/comm; then taskset -p 1 ${p##*/} >/dev/null; fi
+done
+"""
+
+
+def outer_image(script, folder, inner_script):
+    inner_kernel, inner_initramfs = inner_image(inner_script, folder)
+    return hypervisors.outer_image(script, folder, {inner_kernel: "vmlinux", inner_initramfs: "initramfs"}, MODULES, PROGRAMS,
+                                   {Path(folder) / "frames": "/bin/frames"})  # fmt: skip
+
+
+def machine(kernel, initramfs, iommu):
+    """Vitrine's options."""
+    return ["--vmx", "on", "--iommu", iommu, "--kernel", kernel, "--initrd", initramfs, "--memory", "2G", "--cpus", 2, *ADAPTERS, "--no-reboot", "--append",
+            "console=ttyS0 panic=-1 intel_iommu=on iommu=pt ipv6.disable=1 irqaffinity=0 kvm.halt_poll_ns=0 "
+            f"vfio_iommu_type1.allow_unsafe_interrupts={int('intremap=off' in iommu)} vitrine.run={encode('sh /script')}"]  # fmt: skip
