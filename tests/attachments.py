@@ -8,13 +8,13 @@ import subprocess
 from pathlib import Path
 
 import hypervisors
-from machines import TREE, encode, script_image
+from machines import TREE, encode, guest_image, with_script
 
 PEER, PF = "02:00:00:00:00:01", "02:00:00:00:00:f0"
 PEER_ADDRESS = "10.0.0.1"
 ADAPTERS = ["--net", "lan,kind=switch", "--device", f"i82599,net=lan,mac={PF}", "--device", f"i82599,net=lan,mac={PEER}"]
 MODULES = ["ixgbe", "tun", "vhost_net", "macvtap", "bridge"]
-PROGRAMS = ["ip", "ethtool", "taskset"]
+PROGRAMS = ["ip", "ethtool"]
 
 
 def mac(guest):
@@ -25,8 +25,10 @@ def address(guest):
     return f"10.0.0.{guest + 2}"
 
 
+OWN_IP = 'ip() { /usr/sbin/ip "$@"; }'  # busybox's shell would take its own
+
 # Shell functions of L1. The guests' addresses on the links are fixed, and so are those of the neighbours: nothing else is on the network.
-FUNCTIONS = f"""
+FUNCTIONS = f"""{OWN_IP}
 by_mac() {{ for d in /sys/class/net/*; do [ "$(cat $d/address)" = $1 ] && echo ${{d##*/}}; done; }}
 interrupts_of() {{ awk -F: -v name="$1" '$0 ~ name {{ gsub(/ /, "", $1); print $1 }}' /proc/interrupts; }}
 to_cpu() {{ for irq in $(interrupts_of $2); do echo $1 >/proc/irq/$irq/smp_affinity; done 2>/dev/null; }}
@@ -94,25 +96,16 @@ def build_frames(folder):
     return program
 
 
-def inner_image(script, folder):
-    """L2: `script` runs when its adapter has its address and knows its neighbours. The guest's number is on its command line."""
-    whole = f"""
-n=$(grep -o 'guest=[0-9]*' /proc/cmdline | cut -d= -f2)
-ip addr add 10.0.0.$((n + 2))/24 dev eth0
+def start_guest(number, devices, mask, command):
+    """A shell command that starts a guest on the processors of `mask`. It has its address and knows its neighbours, and runs `command`; its
+    console is /tmp/log<number>."""
+    others = "".join(f"ip neigh add {address(n)} lladdr {mac(n)} dev eth0\n" for n in range(2) if n != number)
+    script = f"""{OWN_IP}
+ip addr add {address(number)}/24 dev eth0
 ip link set eth0 up
 ip neigh add {PEER_ADDRESS} lladdr {PEER} dev eth0
-for other in 0 1; do
-    [ $other = $n ] || ip neigh add 10.0.0.$((other + 2)) lladdr $(printf '02:00:00:00:00:%02x' $((other + 2))) dev eth0
-done
-{script}
-"""
-    return script_image(whole, folder, "--vmlinux", "--modules", "ixgbevf,e1000e,virtio_pci,virtio_net", "--with", "ip,ethtool",
-                        "--add", f"{build_frames(folder)}:/bin/frames")  # fmt: skip
-
-
-def start_guest(number, devices, mask):
-    """A shell command that starts a guest on the processors of `mask`; its console is /tmp/log<number>."""
-    append = f"console=ttyS0 quiet panic=-1 ipv6.disable=1 guest={number} vitrine.run={encode('sh /script')}"
+{others}{command}"""
+    append = f"console=ttyS0 quiet panic=-1 ipv6.disable=1 vitrine.run={encode(script)}"
     return (f"taskset {mask} qemu-system-x86_64 -accel kvm -cpu host -M pc -smp 1 -m 256 -nodefaults -no-reboot -display none -serial file:/tmp/log{number} "
             f"-kernel /inner/vmlinux -initrd /inner/initramfs -append '{append}' {devices} </dev/null &\nqemu{number}=$!\n")  # fmt: skip
 
@@ -125,14 +118,19 @@ done
 """
 
 
-def outer_image(script, folder, inner_script):
-    inner_kernel, inner_initramfs = inner_image(inner_script, folder)
-    return hypervisors.outer_image(script, folder, {inner_kernel: "vmlinux", inner_initramfs: "initramfs"}, MODULES, PROGRAMS,
-                                   {Path(folder) / "frames": "/bin/frames"})  # fmt: skip
+class Machine:
+    """L1 with everything that any attachment needs, and L2 in it. Images are made once, in `folder`."""
 
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        inner_kernel, inner_initramfs = guest_image("--vmlinux", "--modules", "ixgbevf,e1000e,virtio_pci,virtio_net", "--with", "ip,ethtool",
+                                                    "--add", f"{build_frames(folder)}:/bin/frames")  # fmt: skip
+        self.kernel, self.initramfs = hypervisors.outer_image("", folder, {inner_kernel: "vmlinux", inner_initramfs: "initramfs"}, MODULES, PROGRAMS,
+                                                              {self.folder / "frames": "/bin/frames"})  # fmt: skip
 
-def machine(kernel, initramfs, iommu):
-    """Vitrine's options."""
-    return ["--vmx", "on", "--iommu", iommu, "--kernel", kernel, "--initrd", initramfs, "--memory", "2G", "--cpus", 2, *ADAPTERS, "--no-reboot", "--append",
-            "console=ttyS0 panic=-1 intel_iommu=on iommu=pt ipv6.disable=1 irqaffinity=0 kvm.halt_poll_ns=0 "
-            f"vfio_iommu_type1.allow_unsafe_interrupts={int('intremap=off' in iommu)} vitrine.run={encode('sh /script')}"]  # fmt: skip
+    def options(self, script, iommu):
+        """Vitrine's, for an L1 that runs the script."""
+        initramfs = with_script(self.initramfs, script, self.folder / "outer.cpio")
+        return ["--vmx", "on", "--iommu", iommu, "--kernel", self.kernel, "--initrd", initramfs, "--memory", "2G", "--cpus", 2, *ADAPTERS, "--no-reboot",
+                "--append", "console=ttyS0 panic=-1 intel_iommu=on iommu=pt ipv6.disable=1 irqaffinity=0 kvm.halt_poll_ns=0 "
+                f"vfio_iommu_type1.allow_unsafe_interrupts={int('intremap=off' in iommu)} vitrine.run={encode('sh /script')}"]  # fmt: skip

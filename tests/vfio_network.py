@@ -25,7 +25,7 @@ first, second = attachments.address(0), attachments.address(1)
 
 
 def start(number):
-    return attachments.start_guest(number, devices[number], number + 1) + f"frames {attachments.address(number)} shell true || cat /tmp/log{number}\n"
+    return attachments.start_guest(number, devices[number], number + 1, "frames serve") + f"frames {attachments.address(number)} shell true || cat /tmp/log{number}\n"
 
 
 def others(what):
@@ -87,8 +87,8 @@ true
 """
 
 with tempfile.TemporaryDirectory() as scratch:
-    kernel, initramfs = attachments.outer_image(OUTER, scratch, "frames serve")
-    finished = run(options.vitrine, *attachments.machine(kernel, initramfs, "on"), "--stop-after", 900, "--stats", timeout=options.timeout)
+    machine = attachments.Machine(scratch)
+    finished = run(options.vitrine, *machine.options(OUTER, "on"), "--stop-after", 900, "--stats", timeout=options.timeout)
 check(finished.returncode == 0, "Vitrine's exit status is not 0", finished)
 text = finished.stdout.replace("\r", "")
 text = text[text.index("VITRINE-RUN-BEGIN") :]
