@@ -6,6 +6,7 @@ peer is another adapter on the same network, and its driver, programs and interr
 
 import subprocess
 from pathlib import Path
+from typing import Callable, NamedTuple
 
 import hypervisors
 from machines import TREE, encode, guest_image, with_script
@@ -79,14 +80,24 @@ def vmdq(guests):
     return text, [f"-netdev tap,id=n,fd=3,vhost=on -device virtio-net-pci,netdev=n,mac={mac(n)},romfile= 3<>/dev/tap$(cat /sys/class/net/mv{n}/ifindex)" for n in range(guests)]
 
 
-# What L1 does before, QEMU's options for each guest; the machine's remapping unit; where interrupt throttling is set.
+class Attachment(NamedTuple):
+    attach: Callable  # of the number of guests: what L1 does before, and QEMU's options for each guest
+    detach: str       # what L1 does when the guests have ended
+    iommu: str        # the machine's
+    throttled: tuple  # where interrupt throttling is set
+
+
+NO_BRIDGE = "ip link set $pf nomaster\nip link del br0\nfor tap in $(ls /sys/class/net | grep ^tap); do ip link del $tap; done\n"
+NO_POOLS = "for mv in $(ls /sys/class/net | grep ^mv); do ip link del $mv; done\nethtool -K $pf l2-fwd-offload off\n"
+NO_FUNCTIONS = "echo 0 >/sys/class/net/$pf/device/sriov_numvfs\n"
+
 ATTACHMENTS = {
-    "emulated": (emulated, "on", ("outer", "inner")),
-    "vhost": (vhost, "on", ("outer",)),
-    "vmdq": (vmdq, "on", ("outer",)),
-    "vf-unsafe": (virtual_functions, "on,intremap=off", ("inner",)),
-    "vf-remapped": (virtual_functions, "on,pi=off", ("inner",)),
-    "vf-posted": (virtual_functions, "on", ("inner",)),
+    "emulated": Attachment(emulated, NO_BRIDGE, "on", ("outer", "inner")),
+    "vhost": Attachment(vhost, NO_BRIDGE, "on", ("outer",)),
+    "vmdq": Attachment(vmdq, NO_POOLS, "on", ("outer",)),
+    "vf-unsafe": Attachment(virtual_functions, NO_FUNCTIONS, "on,intremap=off", ("inner",)),
+    "vf-remapped": Attachment(virtual_functions, NO_FUNCTIONS, "on,pi=off", ("inner",)),
+    "vf-posted": Attachment(virtual_functions, NO_FUNCTIONS, "on", ("inner",)),
 }
 
 
