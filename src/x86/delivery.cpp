@@ -115,6 +115,9 @@ void Cpu::deliver(Event event) {
             event = pending;
             continue;
         }
+        // What exits by itself does so before it makes a double fault or a third one (SDM, Basic VM-Exit Information: "triple fault").
+        if (intercepted(intercept_of(pending)) && interceptor->event(*this, pending, &event))
+            return;
         fault_history_ += fmt::format("  {}\n{}", describe(event), explain_delivery(*this, static_cast<u8>(event.vector)));
         const bool third = event.vector == Vector::df && event.kind == EventKind::hardware_exception;
         // SDM, Interrupt 14: CR2 is overwritten even if the page fault results in a double fault or occurs while one is delivered.
