@@ -57,8 +57,8 @@ std::string stats_text(const RunReport& r) {
     if (r.hash)
         text += fmt::format("hash                {}\n", r.hash->text());
     if (const auto& t = r.translator) {
-        text += fmt::format("translated          {} blocks, {} bytes of code, {} joints, {} runs; {} blocks left alone\n", t->blocks,
-                            t->code_bytes, t->links, t->runs, t->refused);
+        text += fmt::format("translated          {} blocks, {} bytes of code, {} joints, {} runs\n", t->blocks,
+                            t->code_bytes, t->links, t->runs);
         text += fmt::format("translations lost   {} (their bytes were written), {} flushes (the code cache was full)\n", t->dropped, t->flushes);
         // The interpreter's part of translated code: what has no translation, and what its translation could not do this time.
         for (std::size_t n = 0; n < std::min<std::size_t>(t->handled.size(), 24); ++n)

@@ -48,7 +48,7 @@ void compare(const Program& program, u64 slice, u64 slices) {
     translated.load(program);
     for (u64 n = 0; n < slices; ++n) {
         const RunEnd a = interpreted.run(slice), b = translated.run(slice);
-        ASSERT_EQ(a, b) << "slice " << n;
+        ASSERT_EQ(a, b) << "slice " << n << translated.cpu.stop_reason().text;
         ASSERT_EQ(interpreted.cpu.rip, translated.cpu.rip) << "slice " << n << " of " << slice;
         for (unsigned r = 0; r < 16; ++r)
             ASSERT_EQ(interpreted.cpu.gpr[r], translated.cpu.gpr[r]) << "register " << r << " after slice " << n << " of " << slice;
