@@ -7,6 +7,8 @@
 #include "x86/model.h"
 #include "x86/ops.h"
 
+#include <utility>
+
 namespace vitrine::jit {
 
 namespace {
@@ -15,6 +17,18 @@ constexpr i32 tag_read = offsetof(TlbTags, read), tag_write = offsetof(TlbTags, 
               tag_addend = offsetof(TlbTags, addend);
 
 bool fits(i64 value) { return value == static_cast<i32>(value); }
+
+/// Translated code need not check the memory operand's segment. That of the stack is flat anyway.
+bool segment_fits(const Source& s) {
+    if (s.mode->bits == 64 || !s.touches_memory())
+        return true;
+    switch (s.insn->segment) {
+    case cs: return false; // may not be readable
+    case fs: return s.mode->fs_whole;
+    case gs: return s.mode->gs_whole;
+    default: return true;
+    }
+}
 
 } // namespace
 
@@ -115,13 +129,21 @@ void Emitter::offset_into(const Source& s, const host::Gp& to) {
     }
 }
 
-void Emitter::effective_address(const Source& s) {
+void Emitter::effective_address(const Source& s, unsigned size) {
     const Instruction& i = *s.insn;
+    const host::Gp low = host::gpd(address.id());
     offset_into(s, address);
     if (i.address_mask != ~0ull)
-        a.mov(host::gpd(address.id()), host::gpd(address.id()));
-    if (i.segment == fs || i.segment == gs)
-        a.add(address, host::qword_ptr(state, environment_.layout.segment_base + 8 * i.segment));
+        a.mov(low, low);
+    if (i.segment != fs && i.segment != gs)
+        return;
+    if (s.mode->bits != 64 && size > 1) { // the last byte must lie below 4 GiB, from the segment's base
+        a.cmp(low, -static_cast<i32>(size));
+        a.ja(slow());
+    }
+    a.add(address, host::qword_ptr(state, environment_.layout.segment_base + 8 * i.segment));
+    if (s.mode->bits != 64)
+        a.mov(low, low);
 }
 
 asmjit::Label Emitter::slow() {
@@ -147,7 +169,7 @@ host::Mem Emitter::memory(const Source& s, unsigned size, bool write) {
     if (s.grouped)
         return grouped(s, size);
     clobber_flags();
-    effective_address(s);
+    effective_address(s, size);
     probe(size, write);
     return host::ptr(address, 0, size);
 }
@@ -239,6 +261,8 @@ void Emitter::leave_vectors() {
         a.vzeroupper();
     guest_mxcsr_ = upper_ = false;
     vectors_.fill(0);
+    if (const Source* last = std::exchange(pointer_, nullptr))
+        store_pointer(*last);
 }
 
 void Emitter::may_fault() {
@@ -250,8 +274,7 @@ void Emitter::may_fault() {
 // ---- the block ------------------------------------------------------------------------------------------------------
 
 bool Emitter::decode(const CpuModel& model, const CodeMode& mode) {
-    ZydisDecoder decoder;
-    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    const ZydisDecoder decoder = decoder_for(mode);
     sources_.resize(block_.instructions.size());
     for (unsigned n = 0; n < sources_.size(); ++n) {
         Source& s = sources_[n];
@@ -264,7 +287,7 @@ bool Emitter::decode(const CpuModel& model, const CodeMode& mode) {
             continue; // its handler raises what is due
         const i64 displacement = s.insn->displacement + (s.insn->base == block_register ? 4096 : 0);
         const bool reachable = fits(displacement) || (s.insn->base == zero_register && s.insn->index == zero_register);
-        if (s.info.length == s.insn->length && model.allows(s.info) && (reachable || !s.touches_memory()))
+        if (s.info.length == s.insn->length && model.allows(s.info) && (reachable || !s.touches_memory()) && segment_fits(s))
             s.operation = operation(s);
         if (s.operation)
             ++natives_;
@@ -367,6 +390,7 @@ bool Emitter::emit(const CpuModel& model, const CodeMode& mode) {
     if (!decode(model, mode))
         return false;
     find_groups();
+    find_x87();
     find_live_flags();
     find_deferrable();
     const i32 count = static_cast<i32>(sources_.size());
@@ -379,7 +403,7 @@ bool Emitter::emit(const CpuModel& model, const CodeMode& mode) {
         if (s.group.count) {
             slow_.reset();
             begin_group(s);
-            group = {slow_, a.newLabel(), s.index, false, guest_mxcsr_, upper_, vectors_, recipe_, s.group.count};
+            group = {slow_, a.newLabel(), s.index, false, guest_mxcsr_, upper_, vectors_, recipe_, pointer_, s.group.count};
         }
         emit_one(s);
         ended |= s.operation && s.info.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE;
@@ -403,12 +427,15 @@ bool Emitter::emit(const CpuModel& model, const CodeMode& mode) {
 void Emitter::emit_one(const Source& s) {
     slow_.reset();
     const Source* const recipe = recipe_; // of the flags before this instruction
+    const Source* const pointer = pointer_;
     if (s.kills == all_flags || !s.operation)
         recipe_ = nullptr;
     if (!s.operation)
         return by_handler(s);
     if (s.info.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE)
         leave_vectors();
+    if (s.looks)
+        look_at_x87();
     s.operation->emit(*this, s);
     if (s.deferred) {
         flags_dead();
@@ -417,7 +444,7 @@ void Emitter::emit_one(const Source& s) {
     if (slow_.isValid()) {
         const asmjit::Label back = a.newLabel();
         a.bind(back);
-        cold_.push_back({slow_, back, s.index, host_flags_ != 0, guest_mxcsr_, upper_, vectors_, recipe});
+        cold_.push_back({slow_, back, s.index, host_flags_ != 0, guest_mxcsr_, upper_, vectors_, recipe, pointer});
     }
 }
 
@@ -426,6 +453,7 @@ void Emitter::emit_apart(const Cold& group) {
     host_flags_ = 0;
     saved_ = true;
     recipe_ = nullptr;
+    pointer_ = group.pointer;
     guest_mxcsr_ = group.guest_mxcsr;
     upper_ = group.upper;
     vectors_ = group.vectors;
@@ -447,7 +475,9 @@ void Emitter::cold_code() {
         if (c.count > 1) {
             emit_apart(c);
         } else {
-            call_handler(c.index | slow_way, c.guest_mxcsr, c.upper);
+            if (c.pointer)
+                store_pointer(*c.pointer);
+            call_handler(c.index | slow_way | (sources_[c.index].x87 ? wants_quiet : 0), c.guest_mxcsr, c.upper);
             for (unsigned n = 0; n < c.vectors.size(); ++n)
                 if (c.vectors[n])
                     load_vector(n, c.vectors[n], false);

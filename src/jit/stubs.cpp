@@ -24,7 +24,7 @@ void store_registers(Assembler& a) {
 }
 
 const void* handle(State* state, Block* block, unsigned k) {
-    return TranslatedAccess::handle(*static_cast<Cpu*>(state), *block, k & ~slow_way, k & slow_way);
+    return TranslatedAccess::handle(*static_cast<Cpu*>(state), *block, k & ~(slow_way | wants_quiet), k & slow_way, k & wants_quiet);
 }
 
 constexpr host::Gp saved[] = {host::rbx, host::rbp, host::r12, host::r13, host::r14, host::r15};

@@ -3,6 +3,7 @@
 #include "jit/translator.h"
 
 #include "base/error.h"
+#include "jit/proof.h"
 #include "x86/cpu.h"
 
 #include <fmt/format.h>
@@ -18,10 +19,16 @@ namespace {
 /// Room for a block's code at most: some sixty bytes of host code for each instruction would be much.
 constexpr u64 most_block_code = 16 << 10;
 
+bool checked_build() {
+    bool checked = false;
+    DCHECK((checked = true));
+    return checked;
+}
+
 } // namespace
 
 Translator::Translator(u64 code_size)
-    : memory_(code_size), range_(memory_.next(), code_size, &recover, this), handled_(2 * (ZYDIS_MNEMONIC_MAX_VALUE + 1)) {}
+    : memory_(code_size), range_(memory_.next(), code_size, &recover, this), proves_(checked_build()), handled_(2 * (ZYDIS_MNEMONIC_MAX_VALUE + 1)) {}
 
 Translator::~Translator() = default;
 
@@ -79,7 +86,7 @@ void Translator::find_jump_table(u32 mode) {
 }
 
 void Translator::translate(Cpu& cpu, Block& block) {
-    if (!block.host || block.straddles() || cpu.code_mode().bits != 64 || memory_.room() < reserve)
+    if (!block.host || block.straddles() || !Emitter::takes(cpu.code_mode()) || memory_.room() < reserve)
         return;
     if (!prepared_)
         prepare(cpu);
@@ -106,6 +113,14 @@ void Translator::translate(Cpu& cpu, Block& block) {
     }
     for (const Emitter::FaultPlace& p : emitter.fault_places())
         fault_places_[reinterpret_cast<u64>(at) + code.labelOffset(p.at)] = reinterpret_cast<u64>(at) + code.labelOffset(p.slow);
+    if (proves_) {
+        std::vector<u64> entries;
+        for (const Emitter::FaultPlace& p : emitter.fault_places())
+            entries.push_back(code.labelOffset(p.slow));
+        const auto wrong = disprove({at, code.codeSize()}, reinterpret_cast<u64>(at), entries, {layout_, stubs_, environment.jump_table});
+        if (wrong)
+            bug("translated code that cannot be proven: " + *wrong, __FILE__, __LINE__);
+    }
     block.code = at;
     ++stats_.blocks;
     if (perf_map_) [[unlikely]]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SSE and AVX instructions: the host's own, on its registers of the same numbers, with the memory operand rewritten to [r13]. EVEX,
-// mask registers, MMX and what needs more than one access are their handlers'.
+// MMX, SSE and AVX instructions: the host's own, on its registers of the same numbers, with the memory operand rewritten to [r13]. EVEX,
+// mask registers and what needs more than one access are their handlers'.
 #include "jit/forms.h"
 
 #include "x86/ops/vector.h"
@@ -77,16 +77,16 @@ bool accepts(Source& s) {
         return false;
     const Decoded d = decoded(s);
     const VectorForm form(d);
-    if (form.mmx || form.unit == FpuUnit::avx512 || form.unit == FpuUnit::mmx || refused(*s.mode, form.unit) || !s.insn->extra)
+    if (form.unit == FpuUnit::avx512 || refused(*s.mode, form.unit) || !s.insn->extra)
         return false;
-    if (form.memory && (s.insn->address_mask != ~0ull || s.insn->operand_size != form.memory_size || form.memory_size == 0 || form.memory_size > 32))
+    if (form.memory && (!reachable(s) || s.insn->operand_size != form.memory_size || form.memory_size == 0 || form.memory_size > 32))
         return false;
     for (unsigned n = 0; n < s.info.operand_count; ++n) {
         const ZydisDecodedOperand& o = s.operands[n];
         if (o.type != ZYDIS_OPERAND_TYPE_REGISTER)
             continue;
         const auto c = ZydisRegisterGetClass(o.reg.value);
-        if (vector_bytes(o) || c == ZYDIS_REGCLASS_FLAGS)
+        if (vector_bytes(o) || c == ZYDIS_REGCLASS_FLAGS || c == ZYDIS_REGCLASS_MMX)
             continue;
         if (o.reg.value == ZYDIS_REGISTER_MXCSR)
             continue;
@@ -97,6 +97,7 @@ bool accepts(Source& s) {
     }
     if (!host_form(d, places))
         return false;
+    s.x87 = form.mmx;
     s.kills = writes_flags(s) ? all_flags : no_flags;
     s.reads = form.floating ? all_flags : no_flags; // the slow way after an exception
     return true;
@@ -113,7 +114,7 @@ void vector(Emitter& e, const Source& s) {
     }
     if (form.memory) {
         e.clobber_flags();
-        e.effective_address(s);
+        e.effective_address(s, form.memory_size);
         if (form.aligned) {
             e.a.test(host::gpb_lo(address.id()), form.memory_size - 1);
             e.a.jnz(e.slow());
