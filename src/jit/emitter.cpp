@@ -434,8 +434,6 @@ void Emitter::emit_one(const Source& s) {
         return by_handler(s);
     if (s.info.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE)
         leave_vectors();
-    if (s.looks)
-        look_at_x87();
     s.operation->emit(*this, s);
     if (s.deferred) {
         flags_dead();

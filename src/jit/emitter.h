@@ -163,6 +163,7 @@ public:
     void vector_made(unsigned n, unsigned bytes, bool legacy, bool wide);
     // The x87: where it is quiet (Cpu::x87_quiet) its instructions are the host's own, and of what they leave behind beside the registers
     // only the instruction pointer counts.
+    void look_at_x87(const Source& s); ///< takes the slow way unless it is; where the block does not know yet
     void x87_done(const Source& s) { pointer_ = &s; } ///< an instruction that the pointer is to name
     void need_mxcsr();    ///< the guest's is in force from here on
     void leave_vectors(); ///< the end of the block, or code that is not the guest's: MXCSR and the upper halves are the host's
@@ -190,7 +191,6 @@ private:
     void find_live_flags();
     void find_deferrable();
     void find_x87();
-    void look_at_x87();
     void store_pointer(const Source& s);
     void by_handler(const Source& s);
     struct Cold;

@@ -135,13 +135,17 @@ Block*& Translator::run(Cpu& cpu, Block& block) {
     }
     reached(block);
     ++stats_.runs;
+    const u64 before = cpu.retired;
     TranslatedAccess::begin(cpu, block);
     TranslatedAccess::run(cpu).handled = handled_.data();
     enter_(&cpu, block.code);
     TranslatedRun& r = TranslatedAccess::run(cpu);
-    if (r.edge >= TranslatedRun::by_handler)
+    if (r.edge >= TranslatedRun::by_handler) {
+        stats_.instructions += cpu.retired - before;
         return r.block->followers[r.edge & 1];
+    }
     TranslatedAccess::end(cpu, static_cast<i64>(r.kept[0]), r.edge == 1);
+    stats_.instructions += cpu.retired - before;
     if (r.edge == TranslatedRun::at_head)
         return r.block;
     last_ = r.block;

@@ -112,6 +112,7 @@ void vector(Emitter& e, const Source& s) {
         e.need_mxcsr();
         e.save_flags();
     }
+    e.look_at_x87(s);
     if (form.memory) {
         e.clobber_flags();
         e.effective_address(s, form.memory_size);

@@ -74,6 +74,7 @@ bool accepts(Source& s) {
 
 void arithmetic(Emitter& e, const Source& s) {
     const HostForm bytes = *host_form(decoded(s), places);
+    e.look_at_x87(s);
     if (const ZydisDecodedOperand* m = memory_operand(s))
         (void)e.memory(s, s.insn->operand_size, (m->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0);
     if (const u16 flags = needed(s))
@@ -88,9 +89,13 @@ void arithmetic(Emitter& e, const Source& s) {
 
 bool accepts_control(Source& s) { return available(s) && s.info.operand_count_visible <= 1; }
 
-void fnstcw(Emitter& e, const Source& s) { e.a.fnstcw(e.memory(s, 2, true)); }
+void fnstcw(Emitter& e, const Source& s) {
+    e.look_at_x87(s);
+    e.a.fnstcw(e.memory(s, 2, true));
+}
 
 void fnstsw(Emitter& e, const Source& s) {
+    e.look_at_x87(s);
     if (s.is_memory(0)) {
         e.a.fnstsw(e.memory(s, 2, true));
         return;
@@ -101,6 +106,7 @@ void fnstsw(Emitter& e, const Source& s) {
 
 /// A control word that unmasks something is its handler's.
 void fldcw(Emitter& e, const Source& s) {
+    e.look_at_x87(s);
     const host::Mem from = e.memory(s, 2, false);
     e.a.movzx(host::eax, from);
     e.a.not_(host::eax);
@@ -110,7 +116,7 @@ void fldcw(Emitter& e, const Source& s) {
 }
 
 /// Nothing is pending.
-void fwait(Emitter&, const Source&) {}
+void fwait(Emitter& e, const Source& s) { e.look_at_x87(s); }
 
 } // namespace
 
@@ -128,7 +134,9 @@ void Emitter::find_x87() {
     }
 }
 
-void Emitter::look_at_x87() {
+void Emitter::look_at_x87(const Source& s) {
+    if (!s.looks)
+        return;
     clobber_flags();
     a.cmp(host::byte_ptr(state, environment_.layout.x87_quiet), 0);
     a.je(slow());
