@@ -57,8 +57,8 @@ std::string stats_text(const RunReport& r) {
     if (r.hash)
         text += fmt::format("hash                {}\n", r.hash->text());
     if (const auto& t = r.translator) {
-        text += fmt::format("translated          {} blocks, {} bytes of code, {} joints, {} runs; {} blocks left alone\n", t->blocks,
-                            t->code_bytes, t->links, t->runs, t->refused);
+        text += fmt::format("translated          {} blocks, {} bytes of code, {} joints, {} runs\n", t->blocks,
+                            t->code_bytes, t->links, t->runs);
         text += fmt::format("translations lost   {} (their bytes were written), {} flushes (the code cache was full)\n", t->dropped, t->flushes);
         u64 always = 0, slow = 0;
         for (const auto& h : t->handled)

@@ -46,9 +46,11 @@ void go(Emitter& e) {
 }
 
 void jump(Emitter& e, const Source& s) {
+    if (s.goes_on >= 0)
+        return;
     if (s.is_immediate(0)) {
         e.clobber_flags();
-        e.direct_edge(1, target(e, s));
+        e.direct_edge(s, 1, target(e, s));
         return;
     }
     indirect_target(e, s);
@@ -64,8 +66,10 @@ bool accepts_jump_if(Source& s) {
 void jump_if_flag(Emitter& e, const Source& s) {
     e.save_flags(); // the host's stay
     e.need_flags(flags_of_condition(s.insn->condition));
-    e.direct_edge(1, target(e, s), s.insn->condition);
-    e.direct_edge(0, e.offset_on_page(s) + s.insn->length);
+    if (s.goes_on != 1)
+        e.direct_edge(s, 1, target(e, s), s.insn->condition);
+    if (s.goes_on != 0)
+        e.direct_edge(s, 0, e.offset_on_page(s) + s.insn->length, s.goes_on < 0 ? -1 : s.insn->condition ^ 1);
 }
 
 void push_return_address(Emitter& e, const Source& s) {
@@ -95,7 +99,7 @@ void call(Emitter& e, const Source& s) {
         e.check_executable();
     }
     push_return_address(e, s);
-    e.direct_edge(1, to);
+    e.direct_edge(s, 1, to);
 }
 
 void ret(Emitter& e, const Source& s) {

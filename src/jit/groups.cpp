@@ -144,7 +144,7 @@ void Emitter::begin_group(const Source& first) {
     const Source::Group& g = first.group;
     clobber_flags();
     if (g.base == block_register) {
-        code_address(address, static_cast<i64>(block_.start.page_offset()) + g.low);
+        code_address(address, static_cast<i64>(first.block->start.page_offset()) + g.low);
     } else {
         host::Gp base = address;
         if (pinned[g.base] != no_host)

@@ -89,6 +89,8 @@ struct Decoded {
     bool writes(unsigned n) const { return operands[n].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE; }
 };
 
+constexpr ZydisRegister in_state = ZYDIS_REGISTER_RSP; ///< jit/registers.h
+
 constexpr i64 tag_read = offsetof(TlbTags, read), tag_write = offsetof(TlbTags, write), tag_addend = offsetof(TlbTags, addend);
 
 class Proof {
@@ -128,10 +130,9 @@ private:
 
     /// Whether the operand lies in something that the code is given.
     const char* operand(const Decoded& d, unsigned n, const Facts& f) const {
-        const auto& m = d.operands[n].mem;
         const i64 from = d.displacement(n), to = from + d.operands[n].size / 8;
         const auto within = [&](i64 low, i64 size) { return from >= low && to <= low + size; };
-        if (d.at(n, ZYDIS_REGISTER_R15, ZYDIS_REGISTER_NONE)) {
+        if (d.at(n, in_state, ZYDIS_REGISTER_NONE)) {
             const TranslatedAccess::Layout& l = context_.layout;
             if (within(0, sizeof(State)) || within(l.run, sizeof(TranslatedRun)))
                 return nullptr;
@@ -149,8 +150,6 @@ private:
             constexpr u32 entries = 2 * (Emitter::jump_entries - 1);
             return f.table && f.bound == entries && within(0, sizeof(Emitter::JumpEntry)) && !d.writes(n) ? nullptr : "not in the table of jumps";
         }
-        if (m.base == ZYDIS_REGISTER_RSP && d.at(n, ZYDIS_REGISTER_RSP, ZYDIS_REGISTER_NONE))
-            return within(0, 4) && !d.writes(n) ? nullptr : "not the host's MXCSR";
         return "no base that is known";
     }
 
@@ -180,9 +179,16 @@ private:
             return d.info.mnemonic == ZYDIS_MNEMONIC_JMP && d.reg(0, ZYDIS_REGISTER_RDX) ? nullptr : "a branch to anywhere";
         const u64 target = at_ + next + d.operands[0].imm.value.u;
         if (d.info.mnemonic == ZYDIS_MNEMONIC_CALL) {
-            if (target != reinterpret_cast<u64>(context_.stubs.handle))
-                return "a call of something else than a handler";
-            arrive(next, {});
+            const Stubs& stubs = context_.stubs;
+            if (target == reinterpret_cast<u64>(stubs.handle)) {
+                arrive(next, {});
+                return nullptr;
+            }
+            if (target != reinterpret_cast<u64>(stubs.enter_vectors) && target != reinterpret_cast<u64>(stubs.enter_wide_vectors))
+                return "a call of something else than a stub";
+            f.rdx_written();
+            f.flags_written();
+            arrive(next, f);
             return nullptr;
         }
         if (d.info.mnemonic != ZYDIS_MNEMONIC_JMP && !conditional)
@@ -208,7 +214,7 @@ private:
         for (unsigned n = 0; n < d.info.operand_count; ++n) {
             if (!d.writes(n))
                 continue;
-            if (d.memory(n) && d.at(n, ZYDIS_REGISTER_R15, ZYDIS_REGISTER_NONE)) {
+            if (d.memory(n) && d.at(n, in_state, ZYDIS_REGISTER_NONE)) {
                 const i64 kept = context_.layout.run + static_cast<i64>(offsetof(TranslatedRun, kept));
                 if (d.displacement(n) < kept + 8 && d.displacement(n) + d.operands[n].size / 8 > kept)
                     f.kept = {};
@@ -257,9 +263,9 @@ private:
                 f.last = 1;
             else if (d.reg(0, ZYDIS_REGISTER_RDX) && d.immediate(1))
                 f.table = d.operands[1].imm.value.u == reinterpret_cast<u64>(context_.jump_table);
-            else if (d.reg(1, ZYDIS_REGISTER_R13) && d.at(0, ZYDIS_REGISTER_R15, ZYDIS_REGISTER_NONE) && d.displacement(0) == kept)
+            else if (d.reg(1, ZYDIS_REGISTER_R13) && d.at(0, in_state, ZYDIS_REGISTER_NONE) && d.displacement(0) == kept)
                 f.kept = before.host;
-            else if (d.reg(0, ZYDIS_REGISTER_R13) && d.at(1, ZYDIS_REGISTER_R15, ZYDIS_REGISTER_NONE) && d.displacement(1) == kept)
+            else if (d.reg(0, ZYDIS_REGISTER_R13) && d.at(1, in_state, ZYDIS_REGISTER_NONE) && d.displacement(1) == kept)
                 f.host = before.kept;
             break;
         default: break;

@@ -19,7 +19,8 @@ namespace {
 
 /// Somewhere behind the block.
 const ProofContext context{{.tags = 0x4000, .segment_base = 0x4100, .run = 0x4200, .x87_quiet = 0x4300},
-                           {reinterpret_cast<const void*>(0x10'0000), reinterpret_cast<const void*>(0x10'0100)},
+                           {reinterpret_cast<const void*>(0x10'0000), reinterpret_cast<const void*>(0x10'0100),
+                            reinterpret_cast<const void*>(0x10'0200), reinterpret_cast<const void*>(0x10'0300)},
                            reinterpret_cast<const void*>(0x1234'0000)};
 
 struct Code {
@@ -79,14 +80,14 @@ TEST(Proof, WhatIsProbed) {
                   b.probe(8, writing);
                   b.a.mov(x86::qword_ptr(x86::r13), x86::rcx);
                   b.a.add(x86::dword_ptr(x86::r13, 4), 1);
-                  b.a.mov(x86::rcx, x86::qword_ptr(x86::r15, 8));
+                  b.a.mov(x86::rcx, x86::qword_ptr(x86::rsp, 8));
               }),
               "proven");
     EXPECT_EQ(judge([](Code& b) {
                   b.probe(4, writing);
-                  b.a.mov(x86::qword_ptr(x86::r15, context.layout.run + static_cast<i32>(offsetof(TranslatedRun, kept))), x86::r13);
+                  b.a.mov(x86::qword_ptr(x86::rsp, context.layout.run + static_cast<i32>(offsetof(TranslatedRun, kept))), x86::r13);
                   b.a.mov(x86::r13, x86::rcx);
-                  b.a.mov(x86::r13, x86::qword_ptr(x86::r15, context.layout.run + static_cast<i32>(offsetof(TranslatedRun, kept))));
+                  b.a.mov(x86::r13, x86::qword_ptr(x86::rsp, context.layout.run + static_cast<i32>(offsetof(TranslatedRun, kept))));
                   b.a.mov(x86::dword_ptr(x86::r13), x86::ecx);
               }),
               "proven");
@@ -163,8 +164,8 @@ TEST(Proof, WhatIsNot) {
             b.a.mov(x86::qword_ptr(x86::r13), x86::rcx);
         },
         "more than was probed"));
-    EXPECT_TRUE(refused([](Code& b) { b.a.mov(x86::qword_ptr(x86::r15, context.layout.tags), x86::rcx); }, "not the processor's state"));
-    EXPECT_TRUE(refused([](Code& b) { b.a.mov(x86::rcx, x86::qword_ptr(x86::r15, -8)); }, "not the processor's state"));
+    EXPECT_TRUE(refused([](Code& b) { b.a.mov(x86::qword_ptr(x86::rsp, context.layout.tags), x86::rcx); }, "not the processor's state"));
+    EXPECT_TRUE(refused([](Code& b) { b.a.mov(x86::rcx, x86::qword_ptr(x86::rsp, -8)); }, "not the processor's state"));
     EXPECT_TRUE(refused([](Code& b) { b.a.call(asmjit::imm(0x20'0000)); }, "a call of something else"));
     EXPECT_TRUE(refused([](Code& b) { b.a.jmp(asmjit::imm(0x20'0000)); }, "a branch out of the block"));
     EXPECT_TRUE(refused([](Code& b) { b.a.jmp(x86::rcx); }, "a branch to anywhere"));

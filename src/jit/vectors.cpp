@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// MMX, SSE and AVX instructions: the host's own, on its registers of the same numbers, with the memory operand rewritten to [r13]. EVEX,
-// mask registers and what needs more than one access are their handlers'.
+// SSE and AVX instructions: the host's own, on its registers of the same numbers, with the memory operand rewritten to [r13]. EVEX,
+// mask registers, MMX and what needs more than one access are their handlers'.
 #include "jit/forms.h"
 
 #include "x86/ops/vector.h"
@@ -24,26 +24,7 @@ bool writes_flags(const Source& s) {
 
 bool writes(const ZydisDecodedOperand& o) { return o.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE; }
 
-bool reads(const ZydisDecodedOperand& o) { return o.actions & ZYDIS_OPERAND_ACTION_MASK_READ; }
-
 unsigned number(const ZydisDecodedOperand& o) { return static_cast<u8>(ZydisRegisterGetId(o.reg.value)); }
-
-/// A legacy instruction that writes all 128 bits of its destination.
-bool replaces(const Source& s) {
-    switch (s.info.mnemonic) {
-    case ZYDIS_MNEMONIC_MOVAPS:
-    case ZYDIS_MNEMONIC_MOVAPD:
-    case ZYDIS_MNEMONIC_MOVUPS:
-    case ZYDIS_MNEMONIC_MOVUPD:
-    case ZYDIS_MNEMONIC_MOVDQA:
-    case ZYDIS_MNEMONIC_MOVDQU:
-    case ZYDIS_MNEMONIC_MOVD:
-    case ZYDIS_MNEMONIC_MOVQ:
-    case ZYDIS_MNEMONIC_PSHUFD:
-    case ZYDIS_MNEMONIC_LDDQU: return true;
-    default: return false;
-    }
-}
 
 /// Bytes of a vector register operand; 0: it is none.
 unsigned vector_bytes(const ZydisDecodedOperand& o) {
@@ -108,10 +89,10 @@ void vector(Emitter& e, const Source& s) {
     const VectorForm form(d);
     const HostForm bytes = *host_form(d, places);
     const bool wide = (s.mode->xcr0 & 2) != 0;
-    if (form.floating) {
-        e.need_mxcsr();
+    if (form.unit != FpuUnit::mmx)
+        e.need_vectors(wide);
+    if (form.floating)
         e.save_flags();
-    }
     e.look_at_x87(s);
     if (form.memory) {
         e.clobber_flags();
@@ -124,8 +105,6 @@ void vector(Emitter& e, const Source& s) {
     }
     for (unsigned n = 0; n < s.info.operand_count; ++n) {
         const ZydisDecodedOperand& o = s.operands[n];
-        if (const unsigned size = vector_bytes(o); size && (reads(o) || (legacy(s) && !replaces(s))))
-            e.need_vector(number(o), size, legacy(s));
         if (is_general(o)) {
             const host::Gp to = place(o), from = e.read(static_cast<u16>(8 * number(o)), 8, to);
             if (from.id() != to.id())
@@ -137,21 +116,31 @@ void vector(Emitter& e, const Source& s) {
     e.a.embed(bytes.bytes, bytes.size);
     for (unsigned n = 0; n < s.info.operand_count; ++n) {
         const ZydisDecodedOperand& o = s.operands[n];
-        if (!writes(o))
-            continue;
-        if (const unsigned size = vector_bytes(o))
-            e.vector_made(number(o), size, legacy(s), wide);
-        else if (is_general(o))
+        if (writes(o) && is_general(o))
             e.write(static_cast<u16>(8 * number(o)), 8, place(o));
     }
     if (writes_flags(s))
         e.flags_made();
 }
 
+/// In 32-bit code they are about eight registers only.
+bool accepts_zero(Source& s) { return s.mode->bits == 64 && s.info.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX && !refused(*s.mode, FpuUnit::avx); }
+
+/// VZEROUPPER and VZEROALL reach up to the last bit that there is.
+void zero(Emitter& e, const Source& s) {
+    e.need_vectors((s.mode->xcr0 & 2) != 0);
+    if (s.info.mnemonic == ZYDIS_MNEMONIC_VZEROALL)
+        e.a.vzeroall();
+    else
+        e.a.vzeroupper();
+}
+
 } // namespace
 
 std::span<const Operation> vector_operations() {
     static constexpr Operation rows[] = {
+        {ZYDIS_MNEMONIC_VZEROUPPER, accepts_zero, zero},
+        {ZYDIS_MNEMONIC_VZEROALL, accepts_zero, zero},
 #define VECTOR(id) {ZYDIS_MNEMONIC_##id, accepts, vector},
 #include "x86/ops/vector.def"
 #undef VECTOR

@@ -120,9 +120,9 @@ void fwait(Emitter& e, const Source& s) { e.look_at_x87(s); }
 
 } // namespace
 
-// ---- the block ----------------------------------------------------------------------------------------------------------
+// ---- the path -----------------------------------------------------------------------------------------------------------
 
-/// The first x87 instruction of a block looks, and the first one behind a handler that always runs. The slow way of an instruction
+/// The first x87 instruction of a path looks, and the first one behind a handler that always runs. The slow way of an instruction
 /// between them cannot change what it saw.
 void Emitter::find_x87() {
     bool known = false;
@@ -140,6 +140,11 @@ void Emitter::look_at_x87(const Source& s) {
     clobber_flags();
     a.cmp(host::byte_ptr(state, environment_.layout.x87_quiet), 0);
     a.je(slow());
+}
+
+void Emitter::leave_x87() {
+    if (const Source* last = std::exchange(pointer_, nullptr))
+        store_pointer(*last);
 }
 
 void Emitter::store_pointer(const Source& s) {

@@ -312,7 +312,9 @@ void Cpu::end_block(Block& block, const Instruction* insn, Outcome outcome, u64 
 
 inline Block*& Cpu::run_block(Block& block) {
     if (translator_ && cut_left_ == 0) {
-        if (block.code && slice_budget_ - slice_used_ >= block.instructions.size())
+        if (block.code && block.straddles())
+            translator_->met(*this, block);
+        else if (block.code && slice_budget_ - slice_used_ >= block.instructions.size())
             return translator_->run(*this, block);
         if (!block.code && ++block.heat == TranslatorPort::hot)
             translator_->translate(*this, block);

@@ -63,7 +63,7 @@ struct StopReason {
     std::string text; ///< for people; several lines for a triple fault
 };
 
-class Cpu final : public State, public Pins, public Runner {
+class Cpu final : public CallRoom, public State, public Pins, public Runner {
 public:
     explicit Cpu(const CpuWiring& wiring);
     ~Cpu() override;

@@ -112,6 +112,7 @@ struct Block {
     Physical start{};
     const void* code = nullptr; ///< where the translator's code for it begins
     u32 heat = 0;               ///< how often it was interpreted, as far as the translator cares
+    bool in_path = false;       ///< the translator's code of other blocks goes through it
 
     bool straddles() const { return second_page.value != ~0ull; }
 

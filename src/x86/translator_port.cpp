@@ -2,6 +2,7 @@
 // Translated code's way back into the processor: time, single instructions by their handlers, and how a run ends.
 #include "x86/translator_port.h"
 
+#include "base/error.h"
 #include "x86/code_cache.h"
 #include "x86/cpu.h"
 
@@ -11,6 +12,7 @@ TranslatedAccess::Layout TranslatedAccess::layout(const Cpu& cpu) {
     const auto at = [state = reinterpret_cast<const u8*>(static_cast<const State*>(&cpu))](const void* field) {
         return static_cast<i32>(static_cast<const u8*>(field) - state);
     };
+    VERIFY(at(static_cast<const CallRoom*>(&cpu)) == -static_cast<i32>(sizeof(CallRoom)));
     return {at(&cpu.tags_), at(&cpu.segment_base_), at(&cpu.translated_), at(&cpu.x87_quiet)};
 }
 
@@ -30,6 +32,12 @@ void TranslatedAccess::settle(Cpu& cpu, i64 block_size) {
     cpu.slice_used_ += used;
     cpu.retired += used;
     r.synced = at_head;
+}
+
+void TranslatedAccess::kick(Cpu& cpu) {
+    TranslatedRun& r = cpu.translated_;
+    if (r.left > -(TranslatedRun::kick / 2))
+        r.left -= TranslatedRun::kick;
 }
 
 bool TranslatedAccess::still_mapped(const Cpu& cpu, const Block& block) {
@@ -62,8 +70,8 @@ const void* TranslatedAccess::handle(Cpu& cpu, Block& block, unsigned k, bool sl
             r.left -= extra;
             r.synced -= extra;
             cpu.block_first_ = cpu.current_ = nullptr;
-            if ((cpu.attention_ || !still_mapped(cpu, block)) && r.left > -(TranslatedRun::kick / 2))
-                r.left -= TranslatedRun::kick;
+            if (cpu.attention_ || !still_mapped(cpu, block))
+                kick(cpu);
             return follows;
         }
     }
