@@ -90,6 +90,8 @@ bool moves(const Source& s, u8 base, i64& by) {
 } // namespace
 
 void Emitter::find_groups() {
+    if (sources_.front().mode->bits != 64)
+        return;
     for (std::size_t n = 0; n < sources_.size(); ++n) {
         Source& first = sources_[n];
         if (!first.operation || !first.touches_memory() || !plain(first))

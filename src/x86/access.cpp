@@ -267,7 +267,7 @@ Faultable<> Cpu::push(unsigned size, u64 value) {
     const Faultable<> done = size == 8 ? store<u64>(a, value) : size == 4 ? store<u32>(a, static_cast<u32>(value)) : store<u16>(a, static_cast<u16>(value));
     stack_access_ = false;
     TRY(done);
-    gpr[rsp] = (gpr[rsp] & ~mask) | top;
+    set_rsp(top);
     return {};
 }
 
@@ -293,11 +293,6 @@ Faultable<u64> Cpu::pop(unsigned size) {
     const u64 value = TRY(peek(size));
     add_rsp(size);
     return value;
-}
-
-void Cpu::add_rsp(u64 delta) {
-    const u64 mask = low_mask(8 * stack_size());
-    gpr[rsp] = (gpr[rsp] & ~mask) | ((gpr[rsp] + delta) & mask);
 }
 
 } // namespace vitrine

@@ -175,6 +175,8 @@ public:
     /// The cache of a data segment (ES, DS, FS, GS) changed and nothing else.
     void segment_changed(SegmentName s) {
         segment_base_[s] = mode64() && s != fs && s != gs ? 0 : segments[s].base;
+        if (!mode64())
+            note_flat_segments();
     }
     /// CR3, paging bits of CR0/CR4/EFER changed: selects the address space (see tlb.h); flush rules are the caller's.
     void paging_changed();
@@ -297,8 +299,12 @@ public:
     Faultable<u64> pop(unsigned size);
     /// As pop without moving RSP: the value `skip` bytes above it.
     Faultable<u64> peek(unsigned size, u64 skip = 0);
+    /// Sets RSP at the stack's width. 32 bits clear the upper half, as every result of 32 bits does.
+    void set_rsp(u64 value) { gpr[rsp] = code_mode_.bits != 64 && !code_mode_.stack32 ? (gpr[rsp] & ~0xffffull) | (value & 0xffff)
+                                         : code_mode_.bits != 64                      ? value & 0xffff'ffff
+                                                                                      : value; }
     /// Adds to RSP at the stack's width.
-    void add_rsp(u64 delta);
+    void add_rsp(u64 delta) { set_rsp(gpr[rsp] + delta); }
 
     // ---- seams for VMX ----------------------------------------------------------------------------------------------
     u64 intercepts = 0; ///< bit per Intercept
@@ -338,6 +344,8 @@ public:
     void save_x87();  ///< brings the image in `fpu` up to date
     void drop_x87();  ///< `fpu` was changed: the next x87 instruction loads it again
     bool x87_in_host = false;
+    /// They are there, all exceptions are masked and none is pending: before the control word is loaded again, none can become pending.
+    bool x87_quiet = false;
 
     void state(Visitor& v);
 
@@ -375,6 +383,7 @@ private:
     void note_watchpoints(Linear a, unsigned size, Use use);
     Faultable<> check(Linear a, unsigned size, Use use);
     Fault not_canonical();
+    void note_flat_segments();
     Linear wrapped(Linear a) const;
     Faultable<Linear> stack_address(u64 offset, unsigned size, Use use);
     friend class Walker;

@@ -29,10 +29,13 @@ struct CodeMode {
     bool osfxsr = false;   ///< CR4.OSFXSR
     bool osxsave = false;  ///< CR4.OSXSAVE
     u8 xcr0 = 0;           ///< bit 0: SSE and AVX enabled (XCR0[2:1] = 3); bit 1: AVX-512 enabled (XCR0[7:5] = 7)
+    // Outside 64-bit mode, what translated code need not check because nothing can go wrong:
+    bool flat = false;     ///< CS, SS, DS and ES are all 4 GiB from 0, the data segments writable
+    bool fs_whole = false, gs_whole = false; ///< that segment has 4 GiB of writable data, whatever its base
 
     constexpr u32 key() const {
         return bits | stack32 << 8 | protected_ << 9 | long_mode << 10 | fpu_em << 11 | fpu_ts << 12 | osfxsr << 13 |
-               osxsave << 14 | xcr0 << 16;
+               osxsave << 14 | xcr0 << 16 | flat << 18 | fs_whole << 19 | gs_whole << 20;
     }
 };
 
