@@ -3,7 +3,8 @@
 //
 // A probe is
 //     rorx eax, r13d, shift / and eax, mask            the tags' place for the address
-//     lea rdx, [r13 + bytes - 1] / and rdx, -4096      the page of the last byte
+//     lea rdx, [r13 + bytes - 1] / and rdx, -4096      the page of the last byte; or, where it must be aligned,
+//     mov rdx, r13 / and rdx, -4096 | (bytes - 1)
 //     cmp rdx, [r14 + rax + tag] / jne elsewhere       that page may be accessed, and the first byte lies on it too
 //     add r13, [r14 + rax + addend]                    now a host address, good for so many bytes
 // Whatever else is written to one of these registers ends what was known of it. Where paths meet, only what all of them know is known.
@@ -240,9 +241,10 @@ private:
             if (d.reg(0, ZYDIS_REGISTER_EAX) && d.immediate(1)) {
                 f.bound = static_cast<u32>(d.operands[1].imm.value.u);
                 f.index = before.rotated && f.bound == tag_mask;
-            } else if (d.reg(0, ZYDIS_REGISTER_RDX) && d.immediate(1) && d.operands[1].imm.value.s == -4096) {
-                f.last = before.last;
-                f.paged = before.last != 0;
+            } else if (d.reg(0, ZYDIS_REGISTER_RDX) && d.immediate(1)) {
+                const i64 low = d.operands[1].imm.value.s + 4096; // the bits that must be clear: the access is aligned to so many bytes
+                f.last = low == 0 ? before.last : before.last == 1 && (low == 1 || low == 3 || low == 7) ? static_cast<unsigned>(low) + 1 : 0;
+                f.paged = f.last != 0;
             }
             break;
         case ZYDIS_MNEMONIC_LEA:

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The translator beside the interpreter on small programs: the same registers, time and memory wherever slices end.
+#include "jit/translator.h"
+
 #include "jit/two_engines.h"
 
 using namespace vitrine;
