@@ -73,14 +73,16 @@ functions() {{
     sleep 1
     for n in 0 1 2 3; do
         f=$(basename $(readlink /sys/class/net/eth0/device/virtfn$n))
-        [ -e /sys/bus/pci/drivers/{driver}vf/$f ] || echo $f >/sys/bus/pci/drivers/{driver}vf/bind
+        # A driver takes the address that its function has when it begins.
+        echo $f >/sys/bus/pci/drivers/{driver}vf/unbind
+        echo $f >/sys/bus/pci/drivers/{driver}vf/bind
         namespace v$n $(ls /sys/class/net/eth0/device/virtfn$n/net) 10.1.0.1$n
     done
     carrier eth0
     sleep 3
 }}
 up() {{ in_ $1 cat /sys/class/net/e/carrier; }}
-until_up() {{ n=0; until [ "$(up $1)" = 1 ] || [ $n = 100 ]; do sleep 0.1; n=$((n + 1)); done; echo $(up $1); }}
+until_up() {{ n=0; until [ "$(up $1)" = 1 ] || [ $n = 300 ]; do sleep 0.1; n=$((n + 1)); done; echo $(up $1); }}
 try() {{ echo "ping $1 $(in_ $2 ping -c 2 -q -W 1 $3 | grep -o '[0-9]* packets received')"; }}
 """
 
@@ -166,7 +168,7 @@ ip link set eth0 vf 0 state auto
 sleep 1
 echo "link auto $(until_up v0)"''' if ixgbe else ""}
 ip link set eth0 down
-sleep 3
+sleep 5
 echo "link down $(up v0) $(up v1)"
 ip link set eth0 up
 carrier eth0
@@ -194,12 +196,13 @@ CHURN = f"""{NAMESPACES}
 functions
 in_ o iperf3 -s >/dev/null 2>&1 &
 sleep 0.5
-iperf3 -c 10.1.0.100 -t 20 -b 20M >/tmp/stream 2>&1 &
+iperf3 -c 10.1.0.100 -t 15 -b 5M >/tmp/stream 2>&1 &
 stream=$!
 for round in 1 2 3; do
-    in_ v0 ping -c 20 -i 0.05 -q 10.1.0.100 >/dev/null 2>&1 &
-    in_ v1 iperf3 -c 10.1.0.1 -t 1 >/dev/null 2>&1 &
-    sleep 0.5
+    # Until its device is gone.
+    (while in_ v0 frames send e {frame(V[1], V[0], 0x41)} 200; do :; done) >/dev/null 2>&1 &
+    (while in_ v1 frames send e {frame(O, V[1], 0x42)} 200; do :; done) >/dev/null 2>&1 &
+    sleep 0.05
     echo 0 >/sys/class/net/eth0/device/sriov_numvfs
     echo "gone $(ls /sys/bus/pci/devices | grep -c 0000:01:1)"
     functions

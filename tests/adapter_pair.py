@@ -38,11 +38,17 @@ stream() {{ # name, options
     echo "status $what $?"
     sed -n 's/.*sec  *\\([0-9.]* [KMG]*Bytes\\) .* \\([0-9]*\\/[0-9]*\\) .*receiver/lost '"$what"' \\2/p' /tmp/out | tail -1
 }}
+account() {{ # when, what
+    sleep 0.5
+    echo "$1 $2 $(value eth0 tx_packets) $(b ethtool -S eth1 | sed -n 's/^ *rx_pkts_nic: //p') $(b ethtool -S eth1 | sed -n 's/^ *tx_pkts_nic: //p') $(value eth0 rx_packets)"
+}}
+# A driver's counters begin anew when it resets its adapter, which a new MTU makes it do.
 for mtu in 1500 9000; do
     ip link set eth0 mtu $mtu
     b ip link set eth1 mtu $mtu
     carrier eth0
-    sleep 1
+    sleep 3
+    account before $mtu
     echo "ping $mtu $(ping -c 2 -q -s $((mtu - 28)) 10.1.0.2 | grep -o '[0-9]* packets received')"
     for streams in 1 8; do
         stream tcp-out-$streams-$mtu -P $streams -n {options.bytes}
@@ -50,6 +56,7 @@ for mtu in 1500 9000; do
         stream udp-out-$streams-$mtu -P $streams -n 512K -u -b 20M
         stream udp-in-$streams-$mtu -P $streams -n 512K -u -b 20M -R
     done
+    account after $mtu
 done
 for n in 5 6; do
     ip link add link eth0 name v$n type vlan id $n
@@ -59,6 +66,8 @@ done
 b ip link add link eth1 name v5 type vlan id 5
 b ip addr add 10.1.5.2/24 dev v5
 b ip link set v5 up
+sleep 1
+account before vlan
 echo "ping vlan5 $(ping -c 2 -q -s 8000 10.1.5.2 | grep -o '[0-9]* packets received')"
 echo "ping vlan6 $(ping -c 2 -q -W 1 10.1.6.2 | grep -o '[0-9]* packets received')"
 iperf3 -c 10.1.5.2 -n {options.bytes} >/dev/null 2>&1
@@ -68,16 +77,12 @@ b ethtool -K eth1 tso off gso off tx off txvlan off rxvlan off 2>/dev/null
 iperf3 -c 10.1.5.2 -n 1M >/dev/null 2>&1
 echo "status plain $?"
 echo "ping plain $(ping -c 2 -q -s 8000 10.1.5.2 | grep -o '[0-9]* packets received')"
-sleep 3
+account after vlan
 for n in '' b; do
     name=${{n:-a}}
     $n awk '/^(Ip|Tcp|Udp):/ {{ if (key[$1]) {{ for (i = 2; i <= NF; i++) if (names[$1, i] ~ /InHdrErrors|InCsumErrors|InErrs/) print "checksum '$name'", $1 names[$1, i], $i }}
         else {{ key[$1] = 1; for (i = 2; i <= NF; i++) names[$1, i] = $i }} }}' /proc/net/snmp
 done
-echo sent0 $(value eth0 tx_packets)
-echo received0 $(value eth0 rx_packets)
-echo sent1 $(b ethtool -S eth1 | sed -n 's/^ *tx_pkts_nic: //p')
-echo received1 $(b ethtool -S eth1 | sed -n 's/^ *rx_pkts_nic: //p')
 echo segmented $(value eth0 tx_tcp_seg_good)
 ethtool -S eth0 | sed 's/^/count0 /' | grep -E 'err|drop|miss|fail|no_buffer|timeout' | grep -v ': 0$'
 b ethtool -S eth1 | sed 's/^/count1 /' | grep -E 'err|drop|miss|fail|no_buffer|timeout' | grep -v ': 0$'
@@ -98,8 +103,12 @@ check("ping vlan6 0 packets received" in lines, "a VLAN that the other side does
 wrong = re.findall(r"^checksum .* (?!0$)\d+$", said, re.M)
 check(said.count("checksum ") >= 6 and not wrong, f"the kernel finds wrong packets: {wrong}", finished)
 counted = values(lines)
-frames = {name: int(counted[name]) for name in ("sent0", "received0", "sent1", "received1")}
-check(frames["sent0"] == frames["received1"] and frames["sent1"] == frames["received0"], f"frames are not accounted for: {frames}", finished)
+accounts = {(when, what): [int(n) for n in numbers.split()] for when, what, numbers in re.findall(r"^(before|after) (\S+) ([\d ]+)$", said, re.M)}
+frames = {}
+for what in ("1500", "9000", "vlan"):
+    sent, received, back, heard = (a - b for a, b in zip(accounts["after", what], accounts["before", what]))
+    check(sent == received and back == heard and sent > 100, f"frames are not accounted for: {what}, {sent} {received} {back} {heard}", finished)
+    frames[what] = sent + back
 check(int(counted["segmented"]) > 0, "nothing was segmented by the adapter", finished)
 check("count0" not in said and "count1" not in said, "counters of errors", finished)
-print(f"{len(streams)} streams, {frames['sent0']} and {frames['sent1']} frames, all received; {counted['segmented']} segmentations")
+print(f"{len(streams)} streams, frames {frames}, all received; {counted['segmented']} segmentations")

@@ -30,13 +30,14 @@ carrier eth0
 sleep 2
 ethtool -T eth0 | sed 's/^/stamps0 /'
 b ethtool -T eth1 | sed 's/^/stamps1 /'
+mkdir -p /run/a /run/b
 hwstamp_ctl -i eth0 -r 1 >/dev/null 2>&1 || echo all packets cannot be stamped
 printf '[global]\\nlogAnnounceInterval -1\\nlogSyncInterval -3\\nlogMinDelayReqInterval -3\\nsummary_interval -1\\nstep_threshold 0.00001\\nfirst_step_threshold 0.00001\\n' >/tmp/conf
 run() {{ # who is slave, the slave's and the master's prefix and interface
     echo direction $1
-    $4 ptp4l {flag} -H -f /tmp/conf -i $5 >/tmp/master 2>&1 &
+    $4 ptp4l {flag} -H -f /tmp/conf --uds_address /run/a/ptp4l -i $5 >/tmp/master 2>&1 &
     master=$!
-    $2 ptp4l {flag} -H -f /tmp/conf -s -m -i $3 >/tmp/slave 2>&1 &
+    $2 ptp4l {flag} -H -f /tmp/conf --uds_address /run/b/ptp4l -s -m -i $3 >/tmp/slave 2>&1 &
     slave=$!
     sleep 25
     kill $slave $master

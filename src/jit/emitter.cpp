@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The frame of a translated block: its head, its instructions one after the other, its edges, and the cold code behind them.
+// The frame of a translated path: the heads of its blocks, their instructions one after the other, the edges, and the cold code behind them.
 #include "jit/emitter.h"
 
 #include "jit/forms.h"
@@ -15,6 +15,18 @@ constexpr i32 tag_read = offsetof(TlbTags, read), tag_write = offsetof(TlbTags, 
               tag_addend = offsetof(TlbTags, addend);
 
 bool fits(i64 value) { return value == static_cast<i32>(value); }
+
+/// Translated code need not check the memory operand's segment. That of the stack is flat anyway.
+bool segment_fits(const Source& s) {
+    if (s.mode->bits == 64 || !s.touches_memory())
+        return true;
+    switch (s.insn->segment) {
+    case cs: return false; // may not be readable
+    case fs: return s.mode->fs_whole;
+    case gs: return s.mode->gs_whole;
+    default: return true;
+    }
+}
 
 } // namespace
 
@@ -75,7 +87,7 @@ void Emitter::finish(u16 offset, unsigned size, const host::Gp& value) {
 
 // ---- memory operands ------------------------------------------------------------------------------------------------
 
-i64 Emitter::offset_on_page(const Source& s) const { return static_cast<i64>(block_.start.page_offset()) + s.insn->offset; }
+i64 Emitter::offset_on_page(const Source& s) const { return static_cast<i64>(s.block->start.page_offset()) + s.insn->offset; }
 
 void Emitter::code_address(const host::Gp& to, i64 offset) {
     a.mov(to, run_field(offsetof(TranslatedRun, page)));
@@ -86,7 +98,7 @@ void Emitter::code_address(const host::Gp& to, i64 offset) {
 void Emitter::offset_into(const Source& s, const host::Gp& to) {
     const Instruction& i = *s.insn;
     if (i.base == block_register) {
-        code_address(to, static_cast<i64>(block_.start.page_offset()) + i.displacement);
+        code_address(to, static_cast<i64>(s.block->start.page_offset()) + i.displacement);
         return;
     }
     if (i.base == zero_register && i.index == zero_register) {
@@ -115,13 +127,21 @@ void Emitter::offset_into(const Source& s, const host::Gp& to) {
     }
 }
 
-void Emitter::effective_address(const Source& s) {
+void Emitter::effective_address(const Source& s, unsigned size) {
     const Instruction& i = *s.insn;
+    const host::Gp low = host::gpd(address.id());
     offset_into(s, address);
     if (i.address_mask != ~0ull)
-        a.mov(host::gpd(address.id()), host::gpd(address.id()));
-    if (i.segment == fs || i.segment == gs)
-        a.add(address, host::qword_ptr(state, environment_.layout.segment_base + 8 * i.segment));
+        a.mov(low, low);
+    if (i.segment != fs && i.segment != gs)
+        return;
+    if (s.mode->bits != 64 && size > 1) { // the last byte must lie below 4 GiB, from the segment's base
+        a.cmp(low, -static_cast<i32>(size));
+        a.ja(slow());
+    }
+    a.add(address, host::qword_ptr(state, environment_.layout.segment_base + 8 * i.segment));
+    if (s.mode->bits != 64)
+        a.mov(low, low);
 }
 
 asmjit::Label Emitter::slow() {
@@ -130,14 +150,14 @@ asmjit::Label Emitter::slow() {
     return slow_;
 }
 
-void Emitter::probe(unsigned size, bool write) {
+void Emitter::probe(unsigned size, bool write, bool aligned) {
     a.rorx(host::gpd(t1.id()), host::gpd(address.id()), tag_shift);
     a.and_(host::gpd(t1.id()), tag_mask);
-    if (size > 1)
+    if (size > 1 && !aligned)
         a.lea(t2, host::ptr(address, static_cast<i32>(size - 1)));
     else
         a.mov(t2, address);
-    a.and_(t2, -4096);
+    a.and_(t2, aligned ? -4096 | static_cast<i32>(size - 1) : -4096); // low bits that are set match no tag
     a.cmp(t2, host::qword_ptr(tags, t1, 0, write ? tag_write : tag_read));
     a.jne(slow());
     a.add(address, host::qword_ptr(tags, t1, 0, tag_addend));
@@ -147,8 +167,8 @@ host::Mem Emitter::memory(const Source& s, unsigned size, bool write) {
     if (s.grouped)
         return grouped(s, size);
     clobber_flags();
-    effective_address(s);
-    probe(size, write);
+    effective_address(s, size);
+    probe(size, write, s.insn->lock); // a lock that may cross a cache line is the handler's
     return host::ptr(address, 0, size);
 }
 
@@ -188,58 +208,19 @@ void Emitter::need_flags(u16 mask) {
 
 // ---- vector registers -----------------------------------------------------------------------------------------------
 
-void Emitter::load_vector(unsigned n, unsigned bytes, bool legacy) {
-    const host::Mem m = host::ptr(state, at_vector(n));
-    if (bytes == 16 && legacy)
-        a.movups(host::xmm(n), m);
-    else if (bytes == 16)
-        a.vmovups(host::xmm(n), m);
-    else if (bytes == 32)
-        a.vmovups(host::ymm(n), m);
-    else
-        a.vmovups(host::zmm(n), m);
-}
-
-void Emitter::need_vector(unsigned n, unsigned bytes, bool legacy) {
-    if (vectors_[n] >= bytes)
+void Emitter::need_vectors(bool wide) {
+    if (vectors_)
         return;
-    load_vector(n, bytes, legacy);
-    vectors_[n] = static_cast<u8>(bytes);
-    upper_ |= bytes > 16;
+    clobber_flags();
+    wide_ = wide;
+    a.cmp(run_field(offsetof(TranslatedRun, vectors)), 0);
+    vector_entries_.push_back({a.newLabel(), a.newLabel()});
+    a.je(vector_entries_.back().begin);
+    a.bind(vector_entries_.back().back);
+    vectors_ = true;
 }
 
-void Emitter::vector_made(unsigned n, unsigned bytes, bool legacy, bool wide) {
-    const host::Mem m = host::ptr(state, at_vector(n));
-    if (legacy) {
-        a.movups(m, host::xmm(n));
-        vectors_[n] = std::max<u8>(vectors_[n], 16);
-        return;
-    }
-    // What lies above the operand is cleared.
-    if (wide)
-        a.vmovups(m, host::zmm(n));
-    else
-        a.vmovups(m, host::ymm(n));
-    vectors_[n] = wide ? 64 : 32;
-    upper_ |= bytes > 16;
-}
-
-void Emitter::need_mxcsr() {
-    if (!guest_mxcsr_)
-        a.ldmxcsr(host::dword_ptr(state, at_mxcsr));
-    guest_mxcsr_ = true;
-}
-
-void Emitter::leave_vectors() {
-    if (guest_mxcsr_) {
-        a.stmxcsr(host::dword_ptr(state, at_mxcsr));
-        a.ldmxcsr(host::dword_ptr(host::rsp));
-    }
-    if (upper_)
-        a.vzeroupper();
-    guest_mxcsr_ = upper_ = false;
-    vectors_.fill(0);
-}
+void Emitter::enter_vectors() { a.call(asmjit::imm(wide_ ? environment_.stubs.enter_wide_vectors : environment_.stubs.enter_vectors)); }
 
 void Emitter::may_fault() {
     const asmjit::Label here = a.newLabel();
@@ -249,29 +230,41 @@ void Emitter::may_fault() {
 
 // ---- the block ------------------------------------------------------------------------------------------------------
 
-bool Emitter::decode(const CpuModel& model, const CodeMode& mode) {
-    ZydisDecoder decoder;
-    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-    sources_.resize(block_.instructions.size());
-    for (unsigned n = 0; n < sources_.size(); ++n) {
-        Source& s = sources_[n];
-        s.insn = &block_.instructions[n];
-        s.index = n;
-        s.bytes = block_.host + s.insn->offset;
-        s.mode = &mode;
-        const unsigned left = block_.bytes - s.insn->offset;
-        if (!ZYAN_SUCCESS(decode_instruction(decoder, block_.host + s.insn->offset, left, s.info, s.operands)))
-            continue; // its handler raises what is due
-        const i64 displacement = s.insn->displacement + (s.insn->base == block_register ? 4096 : 0);
-        const bool reachable = fits(displacement) || (s.insn->base == zero_register && s.insn->index == zero_register);
-        if (s.info.length == s.insn->length && model.allows(s.info) && (reachable || !s.touches_memory()))
-            s.operation = operation(s);
-        if (s.operation)
-            ++natives_;
-        else
-            s.reads = all_flags, s.kills = no_flags;
+void Emitter::decode(const CpuModel& model, const CodeMode& mode) {
+    const ZydisDecoder decoder = decoder_for(mode);
+    std::size_t all = 0;
+    for (const Part& p : path_)
+        all += p.block->instructions.size();
+    sources_.reserve(all);
+    for (std::size_t part = 0; part < path_.size(); ++part) {
+        Block& block = *path_[part].block;
+        for (unsigned n = 0; n < block.instructions.size(); ++n) {
+            Source& s = sources_.emplace_back();
+            s.insn = &block.instructions[n];
+            s.block = &block;
+            s.number = n;
+            s.begins = n == 0;
+            s.index = static_cast<unsigned>(sources_.size() - 1);
+            s.bytes = (path_[part].bytes ? path_[part].bytes : block.host) + s.insn->offset;
+            s.mode = &mode;
+            const unsigned rest = block.bytes - s.insn->offset;
+            if (!ZYAN_SUCCESS(decode_instruction(decoder, s.bytes, rest, s.info, s.operands)))
+                continue; // its handler raises what is due
+            const i64 displacement = s.insn->displacement + (s.insn->base == block_register ? 4096 : 0);
+            const bool reachable = fits(displacement) || (s.insn->base == zero_register && s.insn->index == zero_register);
+            if (s.info.length == s.insn->length && model.allows(s.info) && (reachable || !s.touches_memory()) && segment_fits(s))
+                s.operation = operation(s);
+            if (!s.operation)
+                s.reads = all_flags, s.kills = no_flags;
+        }
+        if (part + 1 == path_.size())
+            break;
+        if (!sources_.back().operation) {
+            path_.resize(part + 1);
+            break;
+        }
+        sources_.back().goes_on = static_cast<int>(path_[part].edge);
     }
-    return natives_ * 2 >= sources_.size();
 }
 
 /// Backwards: whoever may end up in a handler, or leaves the block, shows all flags.
@@ -280,6 +273,10 @@ void Emitter::find_live_flags() {
     for (std::size_t n = sources_.size(); n-- > 0;) {
         Source& s = sources_[n];
         s.live = live;
+        if (s.begins) { // the run may end there
+            live = all_flags;
+            continue;
+        }
         live = (s.touches_memory() && !s.inner) || !s.operation ? u16{all_flags} : static_cast<u16>((live & ~s.kills) | s.reads);
     }
 }
@@ -297,9 +294,12 @@ void Emitter::find_deferrable() {
         bool stale = false;
         for (std::size_t k = n + 1; k < sources_.size(); ++k) {
             const Source& later = sources_[k];
-            if (!later.operation || later.reads || (later.keeps_some && later.live) || later.info.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE)
+            const bool looks = (later.touches_memory() && !later.inner) || later.begins || later.goes_on >= 0;
+            if (!later.operation || (looks && stale))
                 break;
-            if (later.touches_memory() && !later.inner && stale)
+            if (later.goes_on >= 0 && (later.info.mnemonic == ZYDIS_MNEMONIC_JMP || k == n + 1))
+                continue; // a condition sees the flags where the instruction before has left them
+            if (later.reads || (later.keeps_some && later.live) || later.info.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE)
                 break;
             if (later.kills == all_flags) {
                 s.deferred = true;
@@ -309,8 +309,10 @@ void Emitter::find_deferrable() {
                 break;
             stale |= (later.written_registers() & inputs) != 0;
         }
-        if (s.deferred)
-            s.live = no_flags;
+        if (s.deferred) {
+            const Source& next = sources_[n + 1];
+            s.live = next.goes_on >= 0 ? next.reads & flags_of_condition(next.insn->condition) : u16{no_flags};
+        }
     }
 }
 
@@ -327,63 +329,80 @@ u32 Source::written_registers() const {
 
 void Emitter::by_handler(const Source& s) {
     clobber_flags();
-    leave_vectors();
-    call_handler(s.index, false, false);
+    leave_x87();
+    call_handler(s, 0);
     flags_stored();
+    vectors_ = false;
 }
 
-void Emitter::call_handler(unsigned index, bool guest_mxcsr, bool upper) {
-    if (guest_mxcsr) {
-        a.stmxcsr(host::dword_ptr(state, at_mxcsr));
-        a.ldmxcsr(host::dword_ptr(host::rsp));
-    }
-    if (upper)
-        a.vzeroupper();
-    a.mov(host::eax, index);
-    a.mov(address, reinterpret_cast<u64>(&block_));
+void Emitter::call_handler(const Source& s, unsigned way) {
+    a.mov(host::eax, s.number | way);
+    a.mov(address, reinterpret_cast<u64>(s.block));
     a.call(asmjit::imm(environment_.stubs.handle));
-    if (guest_mxcsr)
-        a.ldmxcsr(host::dword_ptr(state, at_mxcsr));
 }
 
-void Emitter::exit_code(u64 edge, i64 target) {
+void Emitter::exit_code(const Departure& departure, i64 target) {
+    environment_.departures->push_back(departure);
     a.mov(t2, target);
-    a.mov(host::eax, static_cast<u32>(edge));
-    a.mov(address, reinterpret_cast<u64>(&block_));
+    a.mov(host::eax, static_cast<u32>(departure.edge));
+    a.mov(address, reinterpret_cast<u64>(&environment_.departures->back()));
     a.jmp(asmjit::imm(environment_.stubs.leave));
 }
 
-void Emitter::direct_edge(unsigned n, i64 target, int condition) {
-    edge_exit_[n] = a.newLabel();
+void Emitter::direct_edge(const Source& s, unsigned n, i64 target, int condition) {
+    const asmjit::Label exit = a.newLabel();
     if (condition < 0)
-        a.jmp(edge_exit_[n]);
+        a.jmp(exit);
     else
-        a.emit(jump_if(static_cast<unsigned>(condition)), edge_exit_[n]);
-    edges_[n].site = static_cast<i32>(a.offset()) - 4;
-    edges_[n].target = target;
+        a.emit(jump_if(static_cast<unsigned>(condition)), exit);
+    exits_.push_back({exit, {s.block, n, path_.front().block, static_cast<int>(edges_.size())}, target, 0, recipe_});
+    edges_.push_back({static_cast<i32>(a.offset()) - 4, 0, target, nullptr});
 }
 
-bool Emitter::emit(const CpuModel& model, const CodeMode& mode) {
-    if (!decode(model, mode))
-        return false;
+/// The head of a block charges the whole of it to the slice; if there is not so much left, the run ends before it.
+void Emitter::head(const Source& s) {
+    clobber_flags();
+    const i32 count = static_cast<i32>(s.block->instructions.size());
+    const asmjit::Label exit = a.newLabel();
+    a.sub(left, count);
+    a.js(exit);
+    Departure departure{s.block, TranslatedRun::at_head, path_.front().block, -1};
+    if (s.index > 0) {
+        const Source& before = sources_[s.index - 1];
+        departure.block = before.block;
+        departure.edge = static_cast<u64>(before.goes_on);
+    }
+    exits_.push_back({exit, departure, static_cast<i64>(s.block->start.page_offset()), count, recipe_});
+    if (const u8* second = path_.front().second) {
+        // The instruction goes on where this page was when it was translated, or the interpreter looks again.
+        code_address(address, 4096);
+        a.rorx(host::gpd(t1.id()), host::gpd(address.id()), tag_shift);
+        a.and_(host::gpd(t1.id()), tag_mask);
+        a.cmp(address, host::qword_ptr(tags, t1, 0, tag_exec));
+        a.jne(exit);
+        a.add(address, host::qword_ptr(tags, t1, 0, tag_addend));
+        a.mov(t2, reinterpret_cast<u64>(second));
+        a.cmp(address, t2);
+        a.jne(exit);
+    }
+}
+
+void Emitter::emit(const CpuModel& model, const CodeMode& mode) {
+    decode(model, mode);
     find_groups();
+    find_x87();
     find_live_flags();
     find_deferrable();
-    const i32 count = static_cast<i32>(sources_.size());
-    head_exit_ = a.newLabel();
-    a.sub(run_field(offsetof(TranslatedRun, left)), count);
-    a.js(head_exit_);
-    bool ended = false; // by code that has seen to its edges
     Cold group{};
     for (const Source& s : sources_) {
+        if (s.begins)
+            head(s);
         if (s.group.count) {
             slow_.reset();
             begin_group(s);
-            group = {slow_, a.newLabel(), s.index, false, guest_mxcsr_, upper_, vectors_, recipe_, s.group.count};
+            group = {slow_, a.newLabel(), s.index, false, vectors_, recipe_, pointer_, s.group.count};
         }
         emit_one(s);
-        ended |= s.operation && s.info.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE;
-        ended |= edges_[0].site >= 0 || edges_[1].site >= 0;
         if (group.count && s.index + 1 == group.index + group.count) {
             a.bind(group.back);
             group.wants_flags = host_flags_ != 0;
@@ -391,33 +410,37 @@ bool Emitter::emit(const CpuModel& model, const CodeMode& mode) {
             group.count = 0;
         }
     }
-    if (!ended) {
+    const Source& last = sources_.back();
+    if (!last.operation || last.info.meta.branch_type == ZYDIS_BRANCH_TYPE_NONE) {
         clobber_flags();
-        leave_vectors();
-        direct_edge(0, static_cast<i64>(block_.start.page_offset()) + block_.bytes);
+        leave_x87();
+        direct_edge(last, 0, static_cast<i64>(last.block->start.page_offset()) + last.block->bytes);
     }
     cold_code();
-    return true;
 }
 
 void Emitter::emit_one(const Source& s) {
     slow_.reset();
     const Source* const recipe = recipe_; // of the flags before this instruction
+    if (s.info.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE)
+        leave_x87();
+    const Source* const pointer = pointer_;
     if (s.kills == all_flags || !s.operation)
         recipe_ = nullptr;
     if (!s.operation)
         return by_handler(s);
-    if (s.info.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE)
-        leave_vectors();
     s.operation->emit(*this, s);
     if (s.deferred) {
+        const u16 made = host_flags_;
         flags_dead();
         recipe_ = &s;
+        if (s.index + 1 < sources_.size() && sources_[s.index + 1].goes_on >= 0)
+            host_flags_ = made;
     }
     if (slow_.isValid()) {
         const asmjit::Label back = a.newLabel();
         a.bind(back);
-        cold_.push_back({slow_, back, s.index, host_flags_ != 0, guest_mxcsr_, upper_, vectors_, recipe});
+        cold_.push_back({slow_, back, s.index, host_flags_ != 0, vectors_, recipe, pointer});
     }
 }
 
@@ -426,8 +449,7 @@ void Emitter::emit_apart(const Cold& group) {
     host_flags_ = 0;
     saved_ = true;
     recipe_ = nullptr;
-    guest_mxcsr_ = group.guest_mxcsr;
-    upper_ = group.upper;
+    pointer_ = group.pointer;
     vectors_ = group.vectors;
     for (unsigned n = 0; n < group.count; ++n) {
         Source s = sources_[group.index + n];
@@ -447,10 +469,11 @@ void Emitter::cold_code() {
         if (c.count > 1) {
             emit_apart(c);
         } else {
-            call_handler(c.index | slow_way, c.guest_mxcsr, c.upper);
-            for (unsigned n = 0; n < c.vectors.size(); ++n)
-                if (c.vectors[n])
-                    load_vector(n, c.vectors[n], false);
+            if (c.pointer)
+                store_pointer(*c.pointer);
+            call_handler(sources_[c.index], slow_way | (sources_[c.index].x87 ? wants_quiet : 0));
+            if (c.vectors)
+                enter_vectors();
         }
         if (c.wants_flags) {
             a.movzx(host::eax, host::word_ptr(state, at_status));
@@ -459,15 +482,30 @@ void Emitter::cold_code() {
         }
         a.jmp(c.back);
     }
-    a.bind(head_exit_);
-    a.add(run_field(offsetof(TranslatedRun, left)), static_cast<i32>(sources_.size()));
-    exit_code(TranslatedRun::at_head, static_cast<i64>(block_.start.page_offset()));
-    for (unsigned n = 0; n < 2; ++n) {
-        if (edges_[n].site < 0)
-            continue;
-        edges_[n].exit = static_cast<i32>(a.offset());
-        a.bind(edge_exit_[n]);
-        exit_code(n, edges_[n].target);
+    for (const auto& [begin, back] : vector_entries_) {
+        a.bind(begin);
+        enter_vectors();
+        a.jmp(back);
+    }
+    for (const Exit& e : exits_) {
+        a.bind(e.begin);
+        if (e.recipe)
+            e.recipe->operation->flags_again(*this, *e.recipe);
+        if (e.give_back)
+            a.add(left, e.give_back);
+        if (e.departure.joint >= 0) {
+            Edge& edge = edges_[static_cast<unsigned>(e.departure.joint)];
+            if (e.recipe) { // a follower must find the flags in their place
+                const asmjit::Label leave = a.newLabel();
+                a.jmp(leave);
+                edge.site = static_cast<i32>(a.offset()) - 4;
+                a.bind(leave);
+            }
+            edge.exit = static_cast<i32>(a.offset());
+        }
+        exit_code(e.departure, e.target);
+        if (e.departure.joint >= 0)
+            edges_[static_cast<unsigned>(e.departure.joint)].departure = &environment_.departures->back();
     }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes the host code of one block: registers, memory operands through the TLB's tags, flags, and the way out. What each instruction
-// does stands in the files of the families (forms.h).
+// Writes the host code of a block, or of a path of blocks on one page, each of which mostly follows the one before: registers, memory
+// operands through the TLB's tags, flags, and the ways out. What each instruction does stands in the files of the families (forms.h).
 //
 // Whatever goes wrong in an instruction (its operand is not in the TLB, a device is meant, it faults), nothing of it has happened yet:
 // then its interpreter handler does the whole of it, and the translated code goes on behind. So there is one description of every
@@ -13,6 +13,7 @@
 #include "x86/translator_port.h"
 
 #include <array>
+#include <deque>
 #include <vector>
 
 namespace vitrine::jit {
@@ -23,19 +24,33 @@ enum StatusFlag : u16 { cf = 1, pf = 4, af = 0x10, zf = 0x40, sf = 0x80, of = 0x
 class Emitter;
 struct Operation;
 
-/// An instruction of the block as the families see it.
+/// A block of a path, and by which of its edges the path goes on (meaningless for the last one).
+struct Part {
+    Block* block;
+    unsigned edge = 0;
+    const u8* bytes = nullptr;  ///< of a straddling block, in one piece
+    const u8* second = nullptr; ///< and its second page in host memory
+};
+
+/// An instruction of the path as the families see it.
 struct Source {
     ZydisDecodedInstruction info;
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
     const Instruction* insn = nullptr;
+    Block* block = nullptr;
+    unsigned number = 0; ///< of the instruction in its block
     const u8* bytes = nullptr;
     const CodeMode* mode = nullptr;
     const Operation* operation = nullptr; ///< null: its handler does it
     u16 reads = all_flags, kills = no_flags;
     u16 live = all_flags; ///< flags that somebody behind it may look at
-    unsigned index = 0;
+    unsigned index = 0; ///< in the path
+    int goes_on = -1;   ///< the last instruction of a block that is not the last: by which edge the path goes on
+    bool begins = false; ///< the first of its block
     bool keeps_some = false; ///< where it writes flags it leaves some, or all if a count is zero
     bool deferred = false; ///< its flags are made again where they are needed after all
+    bool x87 = false;      ///< works on the x87's registers, which must be the host's and quiet
+    bool looks = false;    ///< ... and nobody before it on the path has made sure of that
 
     /// Accesses near each other from one base register share a probe (groups.cpp). At the first instruction of such a group:
     struct Group {
@@ -56,6 +71,8 @@ struct Source {
                 return true;
         return false;
     }
+    /// Bytes of a stack slot, a pointer and a branch's target.
+    unsigned word() const { return mode->bits / 8u; }
     /// Bytes of operand n.
     unsigned size(unsigned n) const { return operands[n].size / 8; }
     /// Byte offset of register operand n in State::gpr.
@@ -69,18 +86,31 @@ struct Source {
 
 /// Added to an instruction's number: it has a translation, which did not simply succeed.
 inline constexpr unsigned slow_way = 0x8000;
+/// Added to an instruction's number: what comes behind it relies on the x87 being quiet (Cpu::x87_quiet).
+inline constexpr unsigned wants_quiet = 0x4000;
 
 /// Addresses of the code that all blocks share.
 struct Stubs {
     const void* handle = nullptr; ///< instruction eax of block r13 by its handler
-    const void* leave = nullptr;  ///< block r13 ends at edge eax, what follows lies rdx bytes from the start of the page
+    const void* leave = nullptr;  ///< the run ends by departure r13, what follows lies rdx bytes from the start of the page
+    const void* enter_vectors = nullptr; ///< the vector registers and MXCSR into the host's; changes rdx and flags
+    const void* enter_wide_vectors = nullptr; ///< the same with all 512 bits
 };
 
-/// A place where a block may be joined to its follower.
+/// How a run may end in translated code, as it is told to the translator. Lasts as long as the code's memory.
+struct Departure {
+    Block* block = nullptr; ///< which ended, or at whose head nothing has happened yet
+    u64 edge = 0;           ///< as TranslatedRun::edge
+    Block* head = nullptr;  ///< of the path
+    int joint = -1;         ///< which of its joints; negative: none
+};
+
+/// A place where a path may be joined to what follows.
 struct Edge {
-    i32 site = -1; ///< offset of the branch's displacement; negative: none
+    i32 site = -1; ///< offset of the branch's displacement
     i32 exit = 0;  ///< offset of the code that leaves instead
     i64 target = 0; ///< from the start of the code page
+    const Departure* departure = nullptr;
 };
 
 class Emitter {
@@ -89,6 +119,7 @@ public:
         TranslatedAccess::Layout layout;
         Stubs stubs;
         const void* jump_table = nullptr;
+        std::deque<Departure>* departures = nullptr;
     };
 
     /// Indirect branches look a block's code up by where its first byte lies in host memory.
@@ -99,14 +130,18 @@ public:
     static constexpr unsigned jump_entries = 1 << 16;
     static unsigned jump_index(u64 host_address) { return static_cast<unsigned>((host_address ^ (host_address >> 10)) >> 1) & (jump_entries - 1); }
 
-    Emitter(asmjit::CodeHolder& code, Block& block, const Environment& environment)
-        : a(&code), block_(block), environment_(environment) {}
+    Emitter(asmjit::CodeHolder& code, std::vector<Part> path, const Environment& environment)
+        : a(&code), path_(std::move(path)), environment_(environment) {}
 
-    /// The whole block. False: better left to the interpreter.
-    bool emit(const CpuModel& model, const CodeMode& mode);
+    /// 64-bit code, and 32-bit code whose segments are flat: there is nothing to check then, but an access that wraps around crosses a page.
+    static bool takes(const CodeMode& mode) { return mode.bits == 64 || (mode.bits == 32 && mode.stack32 && mode.flat); }
 
-    const Edge& edge(unsigned n) const { return edges_[n]; }
-    unsigned natives() const { return natives_; }
+    /// The whole path, or as far as its inner branches can be translated.
+    void emit(const CpuModel& model, const CodeMode& mode);
+
+    /// What has been emitted of it.
+    const std::vector<Part>& path() const { return path_; }
+    const std::vector<Edge>& edges() const { return edges_; }
 
     // ---- for the families --------------------------------------------------------------------------------------------
     asmjit::x86::Assembler a;
@@ -120,14 +155,14 @@ public:
     void finish(u16 offset, unsigned size, const host::Gp& value);
     static bool at_home(u16 offset) { return pinned[offset / 8] != no_host && offset % 8 == 0; }
 
-    /// Linear address of the memory operand into `address`.
-    void effective_address(const Source& s);
+    /// Linear address of the memory operand, `size` bytes, into `address`.
+    void effective_address(const Source& s, unsigned size);
     /// LEA's: without a segment, and without touching flags. False when it cannot be said.
     static bool plain_address(const Source& s);
     /// The offset alone into `to`.
     void offset_into(const Source& s, const host::Gp& to);
-    /// From a linear to a host address; the slow way if the TLB does not say yes.
-    void probe(unsigned size, bool write);
+    /// From a linear to a host address; the slow way if the TLB does not say yes, or where the address must be aligned and is not.
+    void probe(unsigned size, bool write, bool aligned = false);
     /// Both: the memory operand as an operand for the host.
     host::Mem memory(const Source& s, unsigned size, bool write);
     /// The same for an instruction of a group, whose probe has been made: bytes `group_at` from `address`.
@@ -148,12 +183,12 @@ public:
     void flags_dead() { host_flags_ = 0; saved_ = true; }  ///< nobody will look
     void flags_stored() { host_flags_ = 0; saved_ = true; } ///< written to State::status just now
 
-    // Vector registers: the host's of the same number holds what was brought in or computed last, and the guest's state has it too.
-    void need_vector(unsigned n, unsigned bytes, bool legacy);
-    /// The host's register was written: what the guest's becomes is stored. `wide`: there are 512 bits.
-    void vector_made(unsigned n, unsigned bytes, bool legacy, bool wide);
-    void need_mxcsr();    ///< the guest's is in force from here on
-    void leave_vectors(); ///< the end of the block, or code that is not the guest's: MXCSR and the upper halves are the host's
+    /// From here on the host's vector registers and MXCSR are the guest's. `wide`: there are 512 bits. May change t2 and flags.
+    void need_vectors(bool wide);
+    // The x87: where it is quiet (Cpu::x87_quiet) its instructions are the host's own, and of what they leave behind beside the registers
+    // only the instruction pointer counts.
+    void look_at_x87(const Source& s); ///< takes the slow way unless it is; where the path does not know yet
+    void x87_done(const Source& s) { pointer_ = &s; } ///< an instruction that the pointer is to name
     /// The instruction emitted next may raise SIGFPE: then its slow way is taken.
     void may_fault();
     /// Places of such instructions and where to go on, as offsets.
@@ -162,7 +197,8 @@ public:
     };
     const std::vector<FaultPlace>& fault_places() const { return fault_places_; }
 
-    void direct_edge(unsigned n, i64 target, int condition = -1);
+    /// Goes by edge `n` of the instruction's block, always or if the condition holds.
+    void direct_edge(const Source& s, unsigned n, i64 target, int condition = -1);
     bool same_page(i64 offset) const { return offset >= 0 && offset < 4096; }
     /// The target in `address` must be executable and translated: its code to t2, its page to kept[0].
     void look_up_target();
@@ -172,43 +208,60 @@ public:
     host::Mem run_field(std::size_t member, unsigned size = 8) const { return host::ptr(state, at_run(member), size); }
 
 private:
-    bool decode(const CpuModel& model, const CodeMode& mode);
+    void decode(const CpuModel& model, const CodeMode& mode);
     void find_groups();
     void begin_group(const Source& first);
     void find_live_flags();
     void find_deferrable();
+    void find_x87();
+    void store_pointer(const Source& s);
+    void leave_x87(); ///< before code that may look at it, here or in another path
     void by_handler(const Source& s);
     struct Cold;
     void emit_one(const Source& s);
     void emit_apart(const Cold& group);
     void cold_code();
-    void exit_code(u64 edge, i64 target);
+    void exit_code(const Departure& departure, i64 target);
+    void head(const Source& s);
 
     struct Cold {
         asmjit::Label begin, back;
         unsigned index;
-        bool wants_flags, guest_mxcsr, upper;
-        std::array<u8, 16> vectors;
+        bool wants_flags, vectors;
         const Source* recipe; ///< whose flags are not in State::status yet
+        const Source* pointer; ///< x87 instruction that FpuState::fip does not name yet
         unsigned count = 1;   ///< instructions of a group; their accesses are tried one by one
     };
 
-    void load_vector(unsigned n, unsigned bytes, bool legacy);
-    void call_handler(unsigned index, bool guest_mxcsr, bool upper);
+    void call_handler(const Source& s, unsigned way);
+    void enter_vectors();
 
-    Block& block_;
+    /// Cold code that ends the run.
+    struct Exit {
+        asmjit::Label begin;
+        Departure departure;
+        i64 target;
+        i32 give_back;        ///< of what the slice has left
+        const Source* recipe; ///< as in Cold
+    };
+
+    std::vector<Part> path_;
     const Environment& environment_;
     std::vector<Source> sources_;
     std::vector<Cold> cold_;
-    Edge edges_[2];
-    asmjit::Label edge_exit_[2], head_exit_;
+    std::vector<Edge> edges_;
+    std::vector<Exit> exits_;
     asmjit::Label slow_; ///< of the present instruction, if it has one
-    unsigned natives_ = 0;
     u16 host_flags_ = 0;
     bool saved_ = true;
-    std::array<u8, 16> vectors_{}; ///< bytes of each vector register that the host's has
-    bool guest_mxcsr_ = false, upper_ = false;
+    bool vectors_ = false; ///< the vector registers are certainly in the host's
+    bool wide_ = false;
+    struct VectorEntry {
+        asmjit::Label begin, back;
+    };
+    std::vector<VectorEntry> vector_entries_; ///< where they perhaps have to be brought in
     const Source* recipe_ = nullptr;
+    const Source* pointer_ = nullptr;
     std::vector<FaultPlace> fault_places_;
 };
 

@@ -6,7 +6,11 @@
 //   rax rdx                      scratch; what LAHF, MUL and DIV insist on
 //   r13                          the address of a memory operand
 //   r14                          the TLB's tags
-//   r15                          the processor's State, where the guest's r9, r10, r11, r13, r14 and r15 stay
+//   r15                          TranslatedRun::left
+//   rsp                          the processor's State, where the guest's r9, r10, r11, r13, r14 and r15 stay; calls push into the room
+//                                in front of it (CallRoom), signals get a stack of their own
+//   ymm0 to ymm15, MXCSR         the guest's, while TranslatedRun::vectors says so: from the first instruction that uses them to the next
+//                                handler or the end of the run
 //
 // A shift's count is where the host wants it, and a guest's rax never has to make way for flags.
 #pragma once
@@ -27,7 +31,7 @@ inline constexpr u8 no_host = 0xff;
 /// Host register of each guest register.
 inline constexpr u8 pinned[16] = {9, 1, 10, 3, 11, 5, 6, 7, 8, no_host, no_host, no_host, 12, no_host, no_host, no_host};
 
-inline constexpr host::Gp t1 = host::rax, t2 = host::rdx, address = host::r13, tags = host::r14, state = host::r15;
+inline constexpr host::Gp t1 = host::rax, t2 = host::rdx, address = host::r13, tags = host::r14, left = host::r15, state = host::rsp;
 
 constexpr i32 at_gpr(unsigned offset) { return static_cast<i32>(offsetof(State, gpr) + offset); }
 
@@ -36,6 +40,7 @@ inline constexpr i32 at_flags = static_cast<i32>(offsetof(State, flags));
 
 constexpr i32 at_vector(unsigned n) { return static_cast<i32>(offsetof(State, fpu) + offsetof(FpuState, zmm) + 64 * n); }
 
+inline constexpr i32 at_fip = static_cast<i32>(offsetof(State, fpu) + offsetof(FpuState, fip));
 inline constexpr i32 at_mxcsr = static_cast<i32>(offsetof(State, fpu) + offsetof(FpuState, mxcsr));
 
 /// Where the tags of an address lie: (address >> tag_shift) & tag_mask from the first ones.

@@ -219,6 +219,71 @@ template <asmjit::InstId id, bool left> void rotate(Emitter& e, const Source& s)
     }
 }
 
+// ---- double shifts --------------------------------------------------------------------------------------------------
+
+bool accepts_double(Source& s) {
+    if (!general(s) || !s.is_register(0) || s.size(0) < 4)
+        return false;
+    const bool cl = s.is_register(2);
+    s.kills = cl || masked(s, s.size(0)) == 0 ? no_flags : all_flags;
+    s.keeps_some = cl;
+    return true;
+}
+
+template <asmjit::InstId id, bool left> void double_shift(Emitter& e, const Source& s) {
+    const unsigned size = s.size(0);
+    const u16 to = s.reg(0);
+    const bool cl = s.is_register(2);
+    const unsigned n = masked(s, size);
+    if (s.live && cl)
+        e.clobber_flags(); // before the value comes to t1
+    const host::Gp value = e.change(to, size, t1), source = e.read(s.reg(1), size, address);
+    const auto do_it = [&] {
+        if (cl)
+            e.a.emit(id, value, source, host::cl);
+        else
+            e.a.emit(id, value, source, asmjit::imm(n));
+    };
+    if (size == 4 && (cl || n == 0))
+        e.a.mov(value, value); // a count of zero writes too
+    if (!cl && n == 0) {
+        e.finish(to, size, value);
+        return;
+    }
+    if (!s.live) {
+        do_it();
+        e.flags_dead();
+        e.finish(to, size, value);
+        return;
+    }
+    const asmjit::Label done = e.a.newLabel();
+    if (cl) {
+        e.a.test(host::cl, size == 8 ? 63 : 31);
+        e.a.jz(done);
+    }
+    if (left) {
+        overflow<Kind::left>(e, value, size);
+    } else { // the first step brings in the source's lowest bit
+        e.a.mov(sized(t2, size), value);
+        e.a.shr(sized(t2, size), 8 * size - 1);
+        e.a.xor_(host::edx, sized(source, 4));
+        e.a.and_(host::edx, 1);
+    }
+    do_it();
+    const bool in_t1 = value.id() == t1.id();
+    if (in_t1)
+        e.a.mov(address, t1);
+    e.a.lahf();
+    e.a.and_(host::eax, 0xef00);
+    e.a.or_(host::eax, host::edx);
+    e.a.mov(host::word_ptr(state, at_status), host::ax);
+    if (in_t1)
+        e.a.mov(t1, address);
+    e.a.bind(done);
+    e.flags_stored();
+    e.finish(to, size, value);
+}
+
 // ---- BMI2: flags stay -----------------------------------------------------------------------------------------------
 
 bool accepts_flagless(Source& s) { return general(s) && s.size(0) >= 4; }
@@ -254,6 +319,8 @@ std::span<const Operation> shift_operations() {
          shift_inputs},
         {ZYDIS_MNEMONIC_ROL, accepts_rotate, rotate<I::kIdRol, true>},
         {ZYDIS_MNEMONIC_ROR, accepts_rotate, rotate<I::kIdRor, false>},
+        {ZYDIS_MNEMONIC_SHLD, accepts_double, double_shift<I::kIdShld, true>},
+        {ZYDIS_MNEMONIC_SHRD, accepts_double, double_shift<I::kIdShrd, false>},
         {ZYDIS_MNEMONIC_RORX, accepts_flagless, flagless<I::kIdRorx>},
         {ZYDIS_MNEMONIC_SARX, accepts_flagless, flagless<I::kIdSarx>},
         {ZYDIS_MNEMONIC_SHLX, accepts_flagless, flagless<I::kIdShlx>},

@@ -10,21 +10,81 @@ namespace {
 
 using host::Assembler;
 
+host::Mem run_field(const TranslatedAccess::Layout& layout, std::size_t member, unsigned size = 8) {
+    return host::ptr(state, layout.run + static_cast<i32>(member), size);
+}
+
 void load_registers(Assembler& a, const TranslatedAccess::Layout& layout) {
     for (unsigned n = 0; n < 16; ++n)
         if (pinned[n] != no_host)
             a.mov(host::gpq(pinned[n]), host::qword_ptr(state, at_gpr(8 * n)));
     a.mov(tags, host::qword_ptr(state, layout.tags));
+    a.mov(left, run_field(layout, offsetof(TranslatedRun, left)));
 }
 
-void store_registers(Assembler& a) {
+void store_registers(Assembler& a, const TranslatedAccess::Layout& layout) {
     for (unsigned n = 0; n < 16; ++n)
         if (pinned[n] != no_host)
             a.mov(host::qword_ptr(state, at_gpr(8 * n)), host::gpq(pinned[n]));
+    a.mov(run_field(layout, offsetof(TranslatedRun, left)), left);
+}
+
+void move_vectors(Assembler& a, unsigned bytes, bool to_state) {
+    for (unsigned n = 0; n < 16; ++n) {
+        const host::Mem m = host::ptr(state, at_vector(n));
+        const host::Vec r = bytes == 16 ? host::Vec(host::xmm(n)) : bytes == 32 ? host::Vec(host::ymm(n)) : host::Vec(host::zmm(n));
+        if (to_state)
+            a.emit(host::Inst::kIdVmovups, m, r);
+        else
+            a.emit(host::Inst::kIdVmovups, r, m);
+    }
+}
+
+/// The guest's vector registers into the host's, `bytes` of each. When nothing is in the upper halves they are left clean: on some hosts
+/// legacy SSE is slow beside anything else.
+void write_enter_vectors(Assembler& a, const TranslatedAccess::Layout& layout, unsigned bytes) {
+    const asmjit::Label all = a.newLabel(), done = a.newLabel();
+    if (bytes == 32) {
+        a.vzeroupper();
+        a.vmovups(host::xmm0, host::ptr(state, at_vector(0) + 16));
+        for (unsigned n = 1; n < 16; ++n)
+            a.vorps(host::xmm0, host::xmm0, host::ptr(state, at_vector(n) + 16));
+        a.vptest(host::xmm0, host::xmm0);
+        a.jnz(all);
+        move_vectors(a, 16, false);
+        a.jmp(done);
+        a.bind(all);
+    }
+    move_vectors(a, bytes, false);
+    a.bind(done);
+    a.ldmxcsr(host::dword_ptr(state, at_mxcsr));
+    a.mov(run_field(layout, offsetof(TranslatedRun, vectors)), bytes);
+}
+
+/// The other way, if they are there.
+void write_leave_vectors(Assembler& a, const TranslatedAccess::Layout& layout, bool wide) {
+    const asmjit::Label done = a.newLabel(), narrow = a.newLabel(), stored = a.newLabel();
+    const host::Mem vectors = run_field(layout, offsetof(TranslatedRun, vectors));
+    a.cmp(vectors, 0);
+    a.je(done);
+    a.stmxcsr(host::dword_ptr(state, at_mxcsr));
+    a.ldmxcsr(run_field(layout, offsetof(TranslatedRun, host_mxcsr), 4));
+    if (wide) {
+        a.cmp(vectors, 64);
+        a.jne(narrow);
+        move_vectors(a, 64, true);
+        a.jmp(stored);
+    }
+    a.bind(narrow);
+    move_vectors(a, 32, true);
+    a.bind(stored);
+    a.vzeroupper();
+    a.mov(vectors, 0);
+    a.bind(done);
 }
 
 const void* handle(State* state, Block* block, unsigned k) {
-    return TranslatedAccess::handle(*static_cast<Cpu*>(state), *block, k & ~slow_way, k & slow_way);
+    return TranslatedAccess::handle(*static_cast<Cpu*>(state), *block, k & ~(slow_way | wants_quiet), k & slow_way, k & wants_quiet);
 }
 
 constexpr host::Gp saved[] = {host::rbx, host::rbp, host::r12, host::r13, host::r14, host::r15};
@@ -34,57 +94,79 @@ constexpr host::Gp saved[] = {host::rbx, host::rbp, host::r12, host::r13, host::
 StubOffsets write_stubs(Assembler& a, const TranslatedAccess::Layout& layout) {
     StubOffsets at{};
     const asmjit::Label out = a.newLabel(), ends = a.newLabel(), elsewhere = a.newLabel();
+    const bool wide = asmjit::CpuInfo::host().features().x86().hasAVX512_F();
+    const auto run = [&](std::size_t member, unsigned size = 8) { return run_field(layout, member, size); };
 
     at.enter = a.offset();
     for (const host::Gp& r : saved)
         a.push(r);
-    a.sub(host::rsp, 8);
-    a.mov(host::dword_ptr(host::rsp), mxcsr_initial); // the host's own; translated code finds it there
+    a.mov(host::rax, host::rsp);
     a.mov(state, host::rdi);
+    a.mov(run(offsetof(TranslatedRun, stack)), host::rax);
+    a.mov(run(offsetof(TranslatedRun, host_mxcsr), 4), mxcsr_initial);
     a.mov(t1, host::rsi);
     load_registers(a, layout);
     a.jmp(t1);
 
     a.align(asmjit::AlignMode::kCode, 16);
     at.leave = a.offset();
-    const auto run = [&](std::size_t member) { return host::qword_ptr(state, layout.run + static_cast<i32>(member)); };
     a.mov(run(offsetof(TranslatedRun, kept)), host::rdx);
     a.mov(run(offsetof(TranslatedRun, edge)), host::rax);
-    a.mov(run(offsetof(TranslatedRun, block)), address);
-    store_registers(a);
+    a.mov(run(offsetof(TranslatedRun, departure)), address);
+    store_registers(a, layout);
+    write_leave_vectors(a, layout, wide);
+    a.mov(host::rsp, run(offsetof(TranslatedRun, stack)));
     a.bind(out);
-    a.add(host::rsp, 8);
     for (unsigned n = std::size(saved); n-- > 0;)
         a.pop(saved[n]);
     a.ret();
 
+    // The handler runs on the host's stack. RBX, R12 and R13, which it keeps, have been stored.
     a.align(asmjit::AlignMode::kCode, 16);
     at.handle = a.offset();
-    store_registers(a);
-    a.sub(host::rsp, 8);
-    a.mov(host::rdi, state);
+    a.pop(t2);
+    store_registers(a, layout);
+    a.mov(host::r12, t2);
+    write_leave_vectors(a, layout, wide);
     a.mov(host::rsi, address);
     a.mov(host::edx, host::eax);
+    a.mov(host::rbx, state);
+    a.mov(host::rdi, state);
     a.mov(host::rax, reinterpret_cast<u64>(&handle));
+    a.mov(host::rsp, run(offsetof(TranslatedRun, stack)));
+    a.sub(host::rsp, 8);
     a.call(host::rax);
-    a.add(host::rsp, 8);
     a.cmp(host::rax, reinterpret_cast<u64>(TranslatedAccess::follows));
     a.jb(ends);
+    a.mov(t2, host::r12);
+    a.mov(state, host::rbx);
     a.ja(elsewhere);
     load_registers(a, layout);
+    a.push(t2); // and not a jump: the host foresees where its returns go
     a.ret();
-    a.bind(elsewhere);
-    a.add(host::rsp, 8); // nobody returns to this block
+    a.bind(elsewhere); // nobody returns to this block
     load_registers(a, layout);
     a.jmp(host::rax);
     a.bind(ends);
-    a.add(host::rsp, 8); // nobody returns to the block
+    a.add(host::rsp, 8);
     a.jmp(out);
+
+    a.align(asmjit::AlignMode::kCode, 16);
+    at.enter_vectors = a.offset();
+    a.pop(t2);
+    write_enter_vectors(a, layout, 32);
+    a.push(t2);
+    a.ret();
+    at.enter_wide_vectors = a.offset();
+    a.pop(t2);
+    write_enter_vectors(a, layout, 64);
+    a.push(t2);
+    a.ret();
     return at;
 }
 
 void write_page_link(Assembler& a, const TranslatedAccess::Layout& layout, i64 target_page, u64 host_page, const void* code, const void* exit) {
-    const host::Mem page = host::qword_ptr(state, layout.run + static_cast<i32>(offsetof(TranslatedRun, page)));
+    const host::Mem page = run_field(layout, offsetof(TranslatedRun, page));
     const asmjit::Label elsewhere = a.newLabel();
     a.mov(address, page);
     a.add(address, static_cast<i32>(target_page));

@@ -3,6 +3,7 @@
 #include "jit/translator.h"
 
 #include "base/error.h"
+#include "jit/proof.h"
 #include "x86/cpu.h"
 
 #include <fmt/format.h>
@@ -15,13 +16,55 @@ namespace vitrine::jit {
 
 namespace {
 
-/// Room for a block's code at most: some sixty bytes of host code for each instruction would be much.
-constexpr u64 most_block_code = 16 << 10;
+/// Room for a path's code at most.
+constexpr u64 most_code = 32 << 10;
+
+/// Blocks and instructions of a path. Longer ones are seldom gone through to their ends.
+constexpr std::size_t most_blocks = 8, most_instructions = 64;
+
+/// A follower is on the path when it has run about as often as what it follows, which has become hot just now.
+constexpr u32 often = TranslatorPort::hot / 3;
+
+struct Candidate {
+    Block* block = nullptr;
+    unsigned edge = 0;
+    u32 heat = 0;
+};
+
+/// What follows by edge `n`, if that is a block on the same page and known.
+Candidate follower(Block& from, unsigned n, i64 offset) {
+    Block* const to = from.followers[n];
+    if (offset < 0 || offset >= 4096 || !to->holds(from.host - from.start.page_offset() + offset, from.mode))
+        return {};
+    return {to, n, to->code || to->in_path ? TranslatorPort::hot : to->heat};
+}
+
+/// What mostly follows a block that ends with a direct branch.
+Candidate next_on_path(Block& block) {
+    const Instruction& branch = block.instructions.back();
+    const i64 start = static_cast<i64>(block.start.page_offset()), behind = start + branch.offset + branch.length,
+              target = start + static_cast<i64>(branch.immediate);
+    const u8 opcode = block.host[branch.offset];
+    if (branch.mnemonic == ZYDIS_MNEMONIC_JMP)
+        return opcode == 0xeb || opcode == 0xe9 ? follower(block, 1, target) : Candidate{};
+    if (!(opcode >> 4 == 7 || (opcode == 0x0f && block.host[branch.offset + 1] >> 4 == 8)))
+        return {};
+    const Candidate taken = follower(block, 1, target), not_taken = follower(block, 0, behind);
+    if (taken.heat == not_taken.heat)
+        return target < start ? taken : not_taken;
+    return taken.heat > not_taken.heat ? taken : not_taken;
+}
+
+bool checked_build() {
+    bool checked = false;
+    DCHECK((checked = true));
+    return checked;
+}
 
 } // namespace
 
 Translator::Translator(u64 code_size)
-    : memory_(code_size), range_(memory_.next(), code_size, &recover, this), handled_(2 * (ZYDIS_MNEMONIC_MAX_VALUE + 1)) {}
+    : memory_(code_size), range_(memory_.next(), code_size, &recover, this), proves_(checked_build()), handled_(2 * (ZYDIS_MNEMONIC_MAX_VALUE + 1)) {}
 
 Translator::~Translator() = default;
 
@@ -63,7 +106,7 @@ void Translator::prepare(const Cpu& cpu) {
     const StubOffsets at = write_stubs(a, layout_);
     const u8* base = copy(code);
     enter_ = reinterpret_cast<Enter>(reinterpret_cast<u64>(base + at.enter));
-    stubs_ = {base + at.handle, base + at.leave};
+    stubs_ = {base + at.handle, base + at.leave, base + at.enter_vectors, base + at.enter_wide_vectors};
     kept_ = memory_.used();
     prepared_ = true;
     if (perf_map_)
@@ -78,71 +121,119 @@ void Translator::find_jump_table(u32 mode) {
     jump_mode_ = mode;
 }
 
+std::vector<Part> Translator::path(Block& head) {
+    std::vector<Part> path{{&head}};
+    std::size_t instructions = head.instructions.size();
+    while (path.size() < most_blocks) {
+        const Candidate next = next_on_path(*path.back().block);
+        if (next.heat < often || (instructions += next.block->instructions.size()) > most_instructions ||
+            std::ranges::any_of(path, [&](const Part& p) { return p.block == next.block; }))
+            break;
+        path.back().edge = next.edge;
+        path.push_back({next.block});
+    }
+    return path;
+}
+
+/// Its bytes are not in one piece in host memory.
+std::vector<Part> Translator::straddling(Cpu& cpu, Block& block, std::span<u8> bytes) {
+    const unsigned here = static_cast<unsigned>(4096 - block.start.page_offset());
+    const u8* const second = cpu.space().host(Physical{align_down(block.second_page.value, 4096)});
+    std::copy_n(block.host, here, bytes.begin());
+    std::copy_n(second, block.bytes - here, bytes.begin() + here);
+    return {{&block, 0, bytes.data(), second}};
+}
+
 void Translator::translate(Cpu& cpu, Block& block) {
-    if (!block.host || block.straddles() || cpu.code_mode().bits != 64 || memory_.room() < reserve)
+    if (!block.host || !Emitter::takes(cpu.code_mode()) || memory_.room() < reserve)
         return;
     if (!prepared_)
         prepare(cpu);
     asmjit::CodeHolder code;
     VERIFY(code.init(asmjit::Environment::host(), reinterpret_cast<u64>(memory_.next())) == asmjit::kErrorOk);
-    const Emitter::Environment environment{layout_, stubs_, jump_table(block.mode).data()};
-    Emitter emitter(code, block, environment);
-    if (!emitter.emit(cpu.model(), cpu.code_mode())) {
-        ++stats_.refused;
-        return;
-    }
-    VERIFY(code.codeSize() <= most_block_code);
+    const Emitter::Environment environment{layout_, stubs_, jump_table(block.mode).data(), &departures_};
+    u8 joined[2 * ZYDIS_MAX_INSTRUCTION_LENGTH];
+    Emitter emitter(code, block.straddles() ? straddling(cpu, block, joined) : path(block), environment);
+    emitter.emit(cpu.model(), cpu.code_mode());
+    VERIFY(code.codeSize() <= most_code);
     const u8* at = copy(code);
     Translation& t = translations_[&block];
     t = {};
     t.code = at;
-    for (unsigned n = 0; n < 2; ++n) {
-        Joint& j = t.joints[n];
-        j.edge = emitter.edge(n);
-        if (j.edge.site < 0)
-            continue;
-        j.site = at + j.edge.site;
-        j.exit = at + j.edge.exit;
+    for (const Edge& e : emitter.edges())
+        t.joints.push_back({e, at + e.site, at + e.exit});
+    for (const Part& p : std::span(emitter.path()).subspan(1)) {
+        t.others.push_back(p.block);
+        heads_[p.block].push_back(&block);
+        p.block->in_path = true;
     }
     for (const Emitter::FaultPlace& p : emitter.fault_places())
         fault_places_[reinterpret_cast<u64>(at) + code.labelOffset(p.at)] = reinterpret_cast<u64>(at) + code.labelOffset(p.slow);
+    if (proves_)
+        prove({at, code.codeSize()}, code, emitter);
     block.code = at;
     ++stats_.blocks;
     if (perf_map_) [[unlikely]]
         fmt::print(perf_map_.get(), "{:x} {:x} guest {:x}\n", reinterpret_cast<u64>(at), code.codeSize(), cpu.rip);
 }
 
+void Translator::prove(std::span<const u8> bytes, const asmjit::CodeHolder& code, const Emitter& emitter) const {
+    std::vector<u64> entries;
+    for (const Emitter::FaultPlace& p : emitter.fault_places())
+        entries.push_back(code.labelOffset(p.slow));
+    const auto wrong = disprove(bytes, reinterpret_cast<u64>(bytes.data()), entries, {layout_, stubs_, emitter.environment().jump_table});
+    if (wrong)
+        bug("translated code that cannot be proven: " + *wrong, __FILE__, __LINE__);
+}
+
+void Translator::follow(Cpu& cpu, Block& block) {
+    if (cpu.rip == last_rip_)
+        join(cpu, *last_, block);
+    last_ = nullptr;
+}
+
 Block*& Translator::run(Cpu& cpu, Block& block) {
-    if (last_) {
-        if (cpu.rip == last_rip_)
-            join(cpu, *last_, last_edge_, block);
-        last_ = nullptr;
-    }
+    if (last_)
+        follow(cpu, block);
     reached(block);
     ++stats_.runs;
+    const u64 before = cpu.retired;
     TranslatedAccess::begin(cpu, block);
     TranslatedAccess::run(cpu).handled = handled_.data();
+    HostCodeRange::use_signal_stack();
+    running_ = &cpu;
     enter_(&cpu, block.code);
+    running_ = nullptr;
     TranslatedRun& r = TranslatedAccess::run(cpu);
-    if (r.edge >= TranslatedRun::by_handler)
+    if (r.edge >= TranslatedRun::by_handler) {
+        stats_.instructions += cpu.retired - before;
         return r.block->followers[r.edge & 1];
+    }
+    const Departure& departure = *static_cast<const Departure*>(r.departure);
+    r.block = departure.block;
     TranslatedAccess::end(cpu, static_cast<i64>(r.kept[0]), r.edge == 1);
+    stats_.instructions += cpu.retired - before;
     if (r.edge == TranslatedRun::at_head)
         return r.block;
-    last_ = r.block;
-    last_edge_ = static_cast<unsigned>(r.edge);
-    last_rip_ = cpu.rip;
+    if (departure.joint >= 0) {
+        last_ = &departure;
+        last_rip_ = cpu.rip;
+    }
     return r.block->followers[r.edge];
 }
 
-/// `to` is what came behind edge `n` of `from`. Whether it always does is checked here, or by the code that joins pages.
-void Translator::join(Cpu& cpu, Block& from, unsigned n, Block& to) {
+/// `to` is what came behind the departure. Whether it always does is checked here, or by the code that joins pages.
+void Translator::join(Cpu& cpu, const Departure& departure, Block& to) {
+    Block& from = *departure.head;
+    const unsigned n = static_cast<unsigned>(departure.joint);
     const auto a = translations_.find(&from);
     const auto b = translations_.find(&to);
     if (a == translations_.end() || b == translations_.end() || !from.code || !to.code || from.mode != to.mode)
         return;
+    if (n >= a->second.joints.size())
+        return;
     Joint& j = a->second.joints[n];
-    if (j.edge.site < 0 || j.to || memory_.room() < reserve)
+    if (j.edge.departure != &departure || j.to || memory_.room() < reserve)
         return;
     const i64 target = j.edge.target;
     const i64 in_page = target & 4095;
@@ -171,20 +262,38 @@ void Translator::separate(Block& from, unsigned n) {
 }
 
 void Translator::dropped(Block& block) {
-    const auto found = translations_.find(&block);
+    if (block.in_path) {
+        for (Block* head : std::exchange(heads_[&block], {}))
+            forget(*head);
+        heads_.erase(&block);
+        block.in_path = false;
+        if (running_)
+            TranslatedAccess::kick(*running_); // whoever goes through it just now stops at its head
+    }
+    if (block.code)
+        forget(block);
+}
+
+/// The path that begins with the block is not entered any more.
+void Translator::forget(Block& head) {
+    const auto found = translations_.find(&head);
     VERIFY(found != translations_.end());
     Translation& t = found->second;
     for (const auto& [from, n] : t.incoming)
         separate(*from, n);
-    for (unsigned n = 0; n < 2; ++n)
-        if (Block* to = t.joints[n].to; to && to != &block)
-            std::erase(translations_.at(to).incoming, std::pair<Block*, unsigned>{&block, n});
-    auto& entry = jump_table(block.mode)[Emitter::jump_index(reinterpret_cast<u64>(block.host))];
-    if (entry.code == block.code)
+    for (unsigned n = 0; n < t.joints.size(); ++n)
+        if (Block* to = t.joints[n].to; to && to != &head)
+            std::erase(translations_.at(to).incoming, std::pair<Block*, unsigned>{&head, n});
+    for (Block* other : t.others)
+        if (const auto heads = heads_.find(other); heads != heads_.end())
+            std::erase(heads->second, &head);
+    auto& entry = jump_table(head.mode)[Emitter::jump_index(reinterpret_cast<u64>(head.host))];
+    if (entry.code == head.code)
         entry = {};
-    if (last_ == &block)
+    if (last_ && last_->head == &head)
         last_ = nullptr;
-    block.code = nullptr;
+    head.code = nullptr;
+    head.heat = 0;
     translations_.erase(found);
     ++stats_.dropped;
 }
@@ -194,7 +303,11 @@ void Translator::flush() {
         block->code = nullptr;
         block->heat = 0;
     }
+    for (auto& [block, heads] : heads_)
+        block->in_path = false;
     translations_.clear();
+    heads_.clear();
+    departures_.clear();
     fault_places_.clear();
     for (auto& [mode, table] : jump_tables_)
         table->fill({});

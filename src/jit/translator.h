@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The translator of a machine: hot blocks become host code, blocks that follow each other are joined, dropped ones are cut off.
+// The translator of a machine: hot blocks become host code, each with those that mostly follow it on its page; what follows such a path
+// is joined to it, and dropped ones are cut off.
 #pragma once
 
 #include "jit/code_memory.h"
@@ -11,6 +12,7 @@
 
 #include <array>
 #include <cstdio>
+#include <deque>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -25,6 +27,10 @@ public:
 
     void translate(Cpu& cpu, Block& block) override;
     Block*& run(Cpu& cpu, Block& block) override;
+    void met(Cpu& cpu, Block& block) override {
+        if (last_)
+            follow(cpu, block);
+    }
     void reached(Block& block) override { jump_table(block.mode)[Emitter::jump_index(reinterpret_cast<u64>(block.host))] = {block.host, block.code}; }
     void dropped(Block& block) override;
     void between_blocks() override {
@@ -33,6 +39,9 @@ public:
     }
 
     TranslatorStats stats() const;
+
+    /// From now on proves of each block that it touches nothing but what it may (jit/proof.h); builds with DCHECK do so anyway.
+    void prove_blocks() { proves_ = true; }
 
     /// From now on names each block for perf on the host, in /tmp/perf-PID.map. False: the file cannot be written.
     bool name_for_perf();
@@ -46,17 +55,23 @@ private:
         const void* exit = nullptr;
         Block* to = nullptr;
     };
+    /// Of a path, kept under its first block.
     struct Translation {
         const void* code = nullptr;
-        Joint joints[2];
-        std::vector<std::pair<Block*, unsigned>> incoming; ///< joints of other blocks that lead here
+        std::vector<Joint> joints;
+        std::vector<Block*> others; ///< the blocks behind the first
+        std::vector<std::pair<Block*, unsigned>> incoming; ///< joints of other paths that lead here
     };
     using JumpTable = std::array<Emitter::JumpEntry, Emitter::jump_entries>;
 
     void prepare(const Cpu& cpu);
+    static std::vector<Part> path(Block& head);
+    static std::vector<Part> straddling(Cpu& cpu, Block& block, std::span<u8> bytes);
+    void forget(Block& head);
+    void follow(Cpu& cpu, Block& block);
     static u64 recover(void* owner, const HostFault& fault);
     const u8* copy(asmjit::CodeHolder& code);
-    void join(Cpu& cpu, Block& from, unsigned n, Block& to);
+    void join(Cpu& cpu, const Departure& departure, Block& to);
     void separate(Block& from, unsigned n);
     JumpTable& jump_table(u32 mode) {
         if (mode != jump_mode_ || !jump_table_) [[unlikely]]
@@ -64,12 +79,13 @@ private:
         return *jump_table_;
     }
     void find_jump_table(u32 mode);
+    void prove(std::span<const u8> bytes, const asmjit::CodeHolder& code, const Emitter& emitter) const;
     void flush();
 
     CodeMemory memory_;
     std::unordered_map<u64, u64> fault_places_; ///< host instructions that may raise SIGFPE, and where to go on
     HostCodeRange range_;
-    bool prepared_ = false;
+    bool prepared_ = false, proves_;
     TranslatedAccess::Layout layout_{};
     Stubs stubs_;
     Enter enter_ = nullptr;
@@ -78,8 +94,10 @@ private:
     JumpTable* jump_table_ = nullptr; ///< of the mode asked for last
     u32 jump_mode_ = 0;
     std::unordered_map<Block*, Translation> translations_;
-    Block* last_ = nullptr; ///< where the run before ended, at an edge that may be joined
-    unsigned last_edge_ = 0;
+    std::unordered_map<Block*, std::vector<Block*>> heads_; ///< of the paths that go through a block, but do not begin there
+    std::deque<Departure> departures_;
+    Cpu* running_ = nullptr;
+    const Departure* last_ = nullptr; ///< how the run before ended, if that was at a joint
     u64 last_rip_ = 0;
     TranslatorStats stats_;
     std::vector<u64> handled_; ///< TranslatedRun::handled

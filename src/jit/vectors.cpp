@@ -24,26 +24,7 @@ bool writes_flags(const Source& s) {
 
 bool writes(const ZydisDecodedOperand& o) { return o.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE; }
 
-bool reads(const ZydisDecodedOperand& o) { return o.actions & ZYDIS_OPERAND_ACTION_MASK_READ; }
-
 unsigned number(const ZydisDecodedOperand& o) { return static_cast<u8>(ZydisRegisterGetId(o.reg.value)); }
-
-/// A legacy instruction that writes all 128 bits of its destination.
-bool replaces(const Source& s) {
-    switch (s.info.mnemonic) {
-    case ZYDIS_MNEMONIC_MOVAPS:
-    case ZYDIS_MNEMONIC_MOVAPD:
-    case ZYDIS_MNEMONIC_MOVUPS:
-    case ZYDIS_MNEMONIC_MOVUPD:
-    case ZYDIS_MNEMONIC_MOVDQA:
-    case ZYDIS_MNEMONIC_MOVDQU:
-    case ZYDIS_MNEMONIC_MOVD:
-    case ZYDIS_MNEMONIC_MOVQ:
-    case ZYDIS_MNEMONIC_PSHUFD:
-    case ZYDIS_MNEMONIC_LDDQU: return true;
-    default: return false;
-    }
-}
 
 /// Bytes of a vector register operand; 0: it is none.
 unsigned vector_bytes(const ZydisDecodedOperand& o) {
@@ -77,16 +58,16 @@ bool accepts(Source& s) {
         return false;
     const Decoded d = decoded(s);
     const VectorForm form(d);
-    if (form.mmx || form.unit == FpuUnit::avx512 || form.unit == FpuUnit::mmx || refused(*s.mode, form.unit) || !s.insn->extra)
+    if (form.unit == FpuUnit::avx512 || refused(*s.mode, form.unit) || !s.insn->extra)
         return false;
-    if (form.memory && (s.insn->address_mask != ~0ull || s.insn->operand_size != form.memory_size || form.memory_size == 0 || form.memory_size > 32))
+    if (form.memory && (!reachable(s) || s.insn->operand_size != form.memory_size || form.memory_size == 0 || form.memory_size > 32))
         return false;
     for (unsigned n = 0; n < s.info.operand_count; ++n) {
         const ZydisDecodedOperand& o = s.operands[n];
         if (o.type != ZYDIS_OPERAND_TYPE_REGISTER)
             continue;
         const auto c = ZydisRegisterGetClass(o.reg.value);
-        if (vector_bytes(o) || c == ZYDIS_REGCLASS_FLAGS)
+        if (vector_bytes(o) || c == ZYDIS_REGCLASS_FLAGS || c == ZYDIS_REGCLASS_MMX)
             continue;
         if (o.reg.value == ZYDIS_REGISTER_MXCSR)
             continue;
@@ -97,6 +78,7 @@ bool accepts(Source& s) {
     }
     if (!host_form(d, places))
         return false;
+    s.x87 = form.mmx;
     s.kills = writes_flags(s) ? all_flags : no_flags;
     s.reads = form.floating ? all_flags : no_flags; // the slow way after an exception
     return true;
@@ -107,13 +89,14 @@ void vector(Emitter& e, const Source& s) {
     const VectorForm form(d);
     const HostForm bytes = *host_form(d, places);
     const bool wide = (s.mode->xcr0 & 2) != 0;
-    if (form.floating) {
-        e.need_mxcsr();
+    if (form.unit != FpuUnit::mmx)
+        e.need_vectors(wide);
+    if (form.floating)
         e.save_flags();
-    }
+    e.look_at_x87(s);
     if (form.memory) {
         e.clobber_flags();
-        e.effective_address(s);
+        e.effective_address(s, form.memory_size);
         if (form.aligned) {
             e.a.test(host::gpb_lo(address.id()), form.memory_size - 1);
             e.a.jnz(e.slow());
@@ -122,8 +105,6 @@ void vector(Emitter& e, const Source& s) {
     }
     for (unsigned n = 0; n < s.info.operand_count; ++n) {
         const ZydisDecodedOperand& o = s.operands[n];
-        if (const unsigned size = vector_bytes(o); size && (reads(o) || (legacy(s) && !replaces(s))))
-            e.need_vector(number(o), size, legacy(s));
         if (is_general(o)) {
             const host::Gp to = place(o), from = e.read(static_cast<u16>(8 * number(o)), 8, to);
             if (from.id() != to.id())
@@ -135,21 +116,31 @@ void vector(Emitter& e, const Source& s) {
     e.a.embed(bytes.bytes, bytes.size);
     for (unsigned n = 0; n < s.info.operand_count; ++n) {
         const ZydisDecodedOperand& o = s.operands[n];
-        if (!writes(o))
-            continue;
-        if (const unsigned size = vector_bytes(o))
-            e.vector_made(number(o), size, legacy(s), wide);
-        else if (is_general(o))
+        if (writes(o) && is_general(o))
             e.write(static_cast<u16>(8 * number(o)), 8, place(o));
     }
     if (writes_flags(s))
         e.flags_made();
 }
 
+/// In 32-bit code they are about eight registers only.
+bool accepts_zero(Source& s) { return s.mode->bits == 64 && s.info.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX && !refused(*s.mode, FpuUnit::avx); }
+
+/// VZEROUPPER and VZEROALL reach up to the last bit that there is.
+void zero(Emitter& e, const Source& s) {
+    e.need_vectors((s.mode->xcr0 & 2) != 0);
+    if (s.info.mnemonic == ZYDIS_MNEMONIC_VZEROALL)
+        e.a.vzeroall();
+    else
+        e.a.vzeroupper();
+}
+
 } // namespace
 
 std::span<const Operation> vector_operations() {
     static constexpr Operation rows[] = {
+        {ZYDIS_MNEMONIC_VZEROUPPER, accepts_zero, zero},
+        {ZYDIS_MNEMONIC_VZEROALL, accepts_zero, zero},
 #define VECTOR(id) {ZYDIS_MNEMONIC_##id, accepts, vector},
 #include "x86/ops/vector.def"
 #undef VECTOR

@@ -23,7 +23,7 @@ constexpr u64 msix_bar_size = 16_KiB;
 constexpr u32 capability_power = 0x40, capability_msi = 0x50, capability_msix = 0x70, capability_express = 0xa0;
 constexpr u32 extended_aer = 0x100, extended_serial = 0x140, extended_ari = 0x150, extended_sriov = 0x160;
 constexpr std::size_t least_frame = 14; ///< bytes of a received one
-constexpr u32 least_ring = 8; ///< descriptors: a ring's length is a multiple of 128 bytes
+constexpr u32 least_ring = 8, ring_granule = 127; ///< descriptors; a ring's length is a multiple of 128 bytes
 
 } // namespace
 
@@ -233,7 +233,7 @@ std::optional<Adapter::Pools> Adapter::exact_pools(Mac mac) const {
 
 Adapter::Ring Adapter::ring_at(u32 at) const {
     return {.base = reg(at + ring::base_low) | static_cast<u64>(reg(at + ring::base_high)) << 32,
-            .size = reg(at + ring::length) / descriptor_size,
+            .size = (reg(at + ring::length) & ~ring_granule) / descriptor_size,
             .head = reg(at + ring::head),
             .tail = reg(at + ring::tail)};
 }

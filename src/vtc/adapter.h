@@ -166,6 +166,8 @@ protected:
     virtual void pool_spoofed(unsigned pool) { static_cast<void>(pool); }
     virtual void chip_counts_receive(unsigned queue, std::size_t bytes) { static_cast<void>(queue), static_cast<void>(bytes); }
     virtual void chip_counts_transmit(unsigned queue, std::size_t bytes) { static_cast<void>(queue), static_cast<void>(bytes); }
+    /// For want of a descriptor.
+    virtual void chip_counts_lost(unsigned queue) = 0;
     virtual void chip_missed() = 0;
     virtual void chip_reset() = 0;
     virtual void chip_state(Visitor& v) = 0;

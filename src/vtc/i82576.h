@@ -36,6 +36,7 @@ protected:
     bool queue_drops(unsigned queue) const override;
     void queue_event(unsigned queue, bool transmit) override;
     void pool_spoofed(unsigned pool) override;
+    void chip_counts_lost(unsigned queue) override;
     void chip_missed() override;
     void chip_reset() override;
     void chip_state(Visitor& v) override;

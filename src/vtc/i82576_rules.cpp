@@ -161,6 +161,8 @@ void I82576::pool_spoofed(unsigned pool) {
     regs().count(0x41a0);
 }
 
+void I82576::chip_counts_lost(unsigned queue) { regs().count(receive_ring(queue) + rx_counter_dropped); }
+
 void I82576::chip_missed() { regs().count(mpc); }
 
 /// The factor is a link rate over the wanted one, with 14 bits of fraction.

@@ -43,6 +43,7 @@ protected:
     void pool_spoofed(unsigned pool) override;
     void chip_counts_receive(unsigned queue, std::size_t bytes) override;
     void chip_counts_transmit(unsigned queue, std::size_t bytes) override;
+    void chip_counts_lost(unsigned queue) override;
     void chip_missed() override;
     void chip_reset() override;
     void chip_state(Visitor& v) override;
@@ -57,6 +58,7 @@ protected:
 private:
     bool pools_on() const;
     unsigned queues_a_pool() const;
+    u32 counter_of(u32 map, unsigned queue) const;
     void other_interrupt();
     void update_pin();
     void set_auto_clear();

@@ -163,16 +163,21 @@ void I82599::pool_spoofed(unsigned) { regs().count(ssvpc); }
 
 void I82599::chip_missed() { regs().count(mpc); }
 
+/// A queue counts in one of sixteen counters.
+u32 I82599::counter_of(u32 map, unsigned queue) const { return reg(map + (queue & ~3u)) >> (8 * (queue & 3)) & 15; }
+
 void I82599::chip_counts_receive(unsigned queue, std::size_t bytes) {
-    const u32 at = receive_ring(queue);
-    regs().count(at + 0x30);
-    regs().count_wide(at + 0x34, bytes);
+    const u32 n = counter_of(rqsmr, queue);
+    regs().count(qprc + 0x40 * n);
+    regs().count_wide(qprc + 0x40 * n + 4, bytes);
 }
 
+void I82599::chip_counts_lost(unsigned queue) { regs().count(qprdc + 0x40 * counter_of(rqsmr, queue)); }
+
 void I82599::chip_counts_transmit(unsigned queue, std::size_t bytes) {
-    const u32 at = transmit_ring(queue);
-    regs().count(at + 0x30);
-    regs().count(at + 0x34, bytes);
+    const u32 n = counter_of(tqsm, queue);
+    regs().count(qptc + 0x40 * n);
+    regs().count_wide(qbtc + 8 * n, bytes);
 }
 
 /// The factor is the link's rate over the wanted one, with 14 bits of fraction.

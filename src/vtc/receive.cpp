@@ -120,6 +120,7 @@ Adapter::Stored Adapter::write_to_ring(const Arrived& a) {
         if (!(split & chip_.split_drop) && !queue_drops(a.queue))
             return Stored::waits;
         ++counters.no_descriptor;
+        chip_counts_lost(a.queue);
         explain("dropped", p, Detail{"pool", a.pool}, Detail{"queue", a.queue}, Detail{"why", "no descriptor"});
         return Stored::lost;
     }

@@ -77,13 +77,13 @@ bool Adapter::stamp_received(const Packet& p, const Choice& choice) {
 }
 
 void Adapter::stamp_sent() {
-    u32& control = regs_.at(chip_.transmit_stamp_control);
+    const u32 control = reg(chip_.transmit_stamp_control);
     if (!(control & stamp_enabled) || (control & stamp_valid))
         return;
     const u64 now = system_time();
     regs_.at(chip_.transmit_stamp_low) = static_cast<u32>(now);
     regs_.at(chip_.transmit_stamp_high) = static_cast<u32>(now >> 32);
-    control |= stamp_valid;
+    regs_.at(chip_.transmit_stamp_control) = control | stamp_valid;
 }
 
 } // namespace vitrine::vtc

@@ -84,6 +84,7 @@ Block* CodeCache::build(Physical start, const CodeMode& mode, const u8* bytes, u
     b.start = start;
     b.second_page = second_page;
     b.heat = 0;
+    b.in_path = false;
     ++built_;
     remember(b);
     pages_[space_.ram_offset(start) / page_size].blocks.push_back(std::move(block));
@@ -137,7 +138,7 @@ void CodeCache::drop(std::unique_ptr<Block> block) {
     if (block.get() == executing_)
         for (Cpu* cpu : cpus_)
             cpu->leave_block();
-    if (block->code)
+    if (block->code || block->in_path)
         translator_->dropped(*block);
     block->host = nullptr;
     --blocks_;

@@ -7,6 +7,7 @@
 #include <array>
 #include <atomic>
 #include <csignal>
+#include <memory>
 #include <mutex>
 #include <ucontext.h>
 
@@ -71,6 +72,29 @@ void install() {
 }
 
 } // namespace
+
+void HostCodeRange::use_signal_stack() {
+    constexpr std::size_t size = 64 << 10;
+    struct Stack {
+        Stack() {
+            stack_t present{};
+            VERIFY(sigaltstack(nullptr, &present) == 0);
+            if (!(present.ss_flags & SS_DISABLE))
+                return; // somebody else's will do
+            bytes = std::make_unique<u8[]>(size);
+            const stack_t own{.ss_sp = bytes.get(), .ss_flags = 0, .ss_size = size};
+            VERIFY(sigaltstack(&own, nullptr) == 0);
+        }
+        ~Stack() {
+            constexpr stack_t none{.ss_sp = nullptr, .ss_flags = SS_DISABLE, .ss_size = 0};
+            if (bytes)
+                sigaltstack(&none, nullptr);
+        }
+        std::unique_ptr<u8[]> bytes;
+    };
+    static thread_local Stack stack;
+    (void)stack;
+}
 
 HostCodeRange::HostCodeRange(const void* begin, u64 size, Recover recover, void* owner) {
     const std::lock_guard lock(registry.mutex);

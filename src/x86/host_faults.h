@@ -26,6 +26,9 @@ public:
     HostCodeRange(const HostCodeRange&) = delete;
     HostCodeRange& operator=(const HostCodeRange&) = delete;
 
+    /// Generated code that leaves no room below its stack pointer: from now on signals of this thread have a stack of their own.
+    static void use_signal_stack();
+
     /// How many ranges a process may have at once.
     static constexpr unsigned limit = 256;
 

@@ -2,6 +2,7 @@
 // Translated code's way back into the processor: time, single instructions by their handlers, and how a run ends.
 #include "x86/translator_port.h"
 
+#include "base/error.h"
 #include "x86/code_cache.h"
 #include "x86/cpu.h"
 
@@ -11,7 +12,8 @@ TranslatedAccess::Layout TranslatedAccess::layout(const Cpu& cpu) {
     const auto at = [state = reinterpret_cast<const u8*>(static_cast<const State*>(&cpu))](const void* field) {
         return static_cast<i32>(static_cast<const u8*>(field) - state);
     };
-    return {at(&cpu.tags_), at(&cpu.segment_base_), at(&cpu.translated_)};
+    VERIFY(at(static_cast<const CallRoom*>(&cpu)) == -static_cast<i32>(sizeof(CallRoom)));
+    return {at(&cpu.tags_), at(&cpu.segment_base_), at(&cpu.translated_), at(&cpu.x87_quiet)};
 }
 
 TranslatedRun& TranslatedAccess::run(Cpu& cpu) { return cpu.translated_; }
@@ -32,13 +34,19 @@ void TranslatedAccess::settle(Cpu& cpu, i64 block_size) {
     r.synced = at_head;
 }
 
+void TranslatedAccess::kick(Cpu& cpu) {
+    TranslatedRun& r = cpu.translated_;
+    if (r.left > -(TranslatedRun::kick / 2))
+        r.left -= TranslatedRun::kick;
+}
+
 bool TranslatedAccess::still_mapped(const Cpu& cpu, const Block& block) {
     const u64 page = cpu.translated_.page;
     const TlbTags& tags = cpu.tags_[TlbTable::index(page)];
     return tags.exec == page && page + tags.addend == reinterpret_cast<u64>(block.host) - block.start.page_offset();
 }
 
-const void* TranslatedAccess::handle(Cpu& cpu, Block& block, unsigned k, bool slow) {
+const void* TranslatedAccess::handle(Cpu& cpu, Block& block, unsigned k, bool slow, bool wants_quiet) {
     TranslatedRun& r = cpu.translated_;
     const i64 whole = static_cast<i64>(block.instructions.size());
     settle(cpu, whole);
@@ -54,15 +62,16 @@ const void* TranslatedAccess::handle(Cpu& cpu, Block& block, unsigned k, bool sl
     const Outcome outcome = insn->handler(cpu, *insn);
     if (outcome == Outcome::next && block.host && !cpu.cut_) {
         const i64 extra = static_cast<i64>(cpu.extra_);
-        const bool asked_to_leave = cpu.run_end_ != insn && (extra == 0 || cpu.attention_);
+        const bool asked_to_leave = (cpu.run_end_ != insn && (extra == 0 || cpu.attention_)) || (wants_quiet && !cpu.x87_quiet) ||
+                                    cpu.mode_key_ != block.mode; // a segment was loaded
         if (!asked_to_leave && (r.true_left() >= extra || k + 1 == whole)) {
             cpu.slice_used_ += cpu.extra_;
             cpu.extra_ = 0;
             r.left -= extra;
             r.synced -= extra;
             cpu.block_first_ = cpu.current_ = nullptr;
-            if ((cpu.attention_ || !still_mapped(cpu, block)) && r.left > -(TranslatedRun::kick / 2))
-                r.left -= TranslatedRun::kick;
+            if (cpu.attention_ || !still_mapped(cpu, block))
+                kick(cpu);
             return follows;
         }
     }
@@ -78,7 +87,7 @@ const void* TranslatedAccess::handle(Cpu& cpu, Block& block, unsigned k, bool sl
 void TranslatedAccess::end(Cpu& cpu, i64 offset, bool checked) {
     const TranslatedRun& r = cpu.translated_;
     settle(cpu, 0);
-    cpu.rip = r.page + static_cast<u64>(offset);
+    cpu.rip = cpu.mask_rip(r.page + static_cast<u64>(offset));
     if (!checked || cpu.canonical(cpu.rip)) [[likely]]
         return;
     const Instruction& branch = r.block->instructions.back();

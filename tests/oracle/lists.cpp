@@ -22,6 +22,7 @@ constexpr const char* answer = "answers differ by moment or machine";
 constexpr const char* descriptors = "reads descriptor tables, which the two sides do not share";
 constexpr const char* ports = "the host's kernel decides about I/O ports";
 constexpr const char* not_64 = "64-bit mode, which the host's programs run in, does not have it: unit tests beside the code";
+constexpr const char* rights = "would take the host program's memory away from it, where the host's system has protection keys";
 constexpr const char* waits = "waits, or needs a monitored address";
 
 // clang-format off
@@ -31,6 +32,7 @@ constexpr Skip skip_rows[] = {
     {ZYDIS_MNEMONIC_STR,      emulated},    {ZYDIS_MNEMONIC_SMSW,     emulated},
     {ZYDIS_MNEMONIC_RDTSC,    answer},      {ZYDIS_MNEMONIC_RDTSCP,   answer},      {ZYDIS_MNEMONIC_RDPID,    answer},
     {ZYDIS_MNEMONIC_RDPMC,    answer},      {ZYDIS_MNEMONIC_CPUID,    answer},      {ZYDIS_MNEMONIC_XGETBV,   answer},
+    {ZYDIS_MNEMONIC_RDPKRU,   answer},      {ZYDIS_MNEMONIC_WRPKRU,   rights},
     {ZYDIS_MNEMONIC_RDRAND,   answer},      {ZYDIS_MNEMONIC_RDSEED,   answer},
     {ZYDIS_MNEMONIC_LAR,      descriptors}, {ZYDIS_MNEMONIC_LSL,      descriptors}, {ZYDIS_MNEMONIC_VERR,     descriptors},
     {ZYDIS_MNEMONIC_VERW,     descriptors}, {ZYDIS_MNEMONIC_LSS,      descriptors}, {ZYDIS_MNEMONIC_LFS,      descriptors},
@@ -101,6 +103,20 @@ bool straddles_canonical(const Case& c) {
     return false;
 }
 
+/// The address is canonical, and what is added to the segment's base alone is not.
+bool offset_in_the_hole(const Case& c) {
+    const auto canonical = [](u64 a) { return a < hole || a >= -hole; };
+    for (unsigned n = 0; n < c.info.operand_count; ++n) {
+        const ZydisDecodedOperand& o = c.operands[n];
+        if (o.type != ZYDIS_OPERAND_TYPE_MEMORY || o.mem.type == ZYDIS_MEMOP_TYPE_VSIB)
+            continue;
+        const u64 a = operand_address(c, o);
+        if (canonical(a) && !canonical(a - segment_base(c, o.mem.segment)))
+            return true;
+    }
+    return false;
+}
+
 bool near_branch_with_66(const Case& c) {
     const ZydisBranchType t = c.info.meta.branch_type;
     return (t == ZYDIS_BRANCH_TYPE_SHORT || t == ZYDIS_BRANCH_TYPE_NEAR || is_one_of(c, ZYDIS_MNEMONIC_RET)) && has_prefix(c, 0x66);
@@ -140,6 +156,7 @@ constexpr CaseSkip case_skip_rows[] = {
     {"branches into or right behind themselves", "the bytes reached would run on", false, branches_into_itself},
     {"operands across the canonical border", "whether the lower half's page fault or the upper half's #GP comes first, implementations decide", false,
      straddles_canonical},
+    {"FS and GS with an offset that is not canonical", "Intel looks at the sum with the base, AMD raises #GP for the offset alone", true, offset_in_the_hole},
     {"66-prefixed near branches", "Intel ignores the prefix in 64-bit mode; AMD reads a 16-bit displacement and truncates RIP: anything may run then", true,
      near_branch_with_66},
 };
@@ -291,6 +308,12 @@ void accept_other_fault(const Case&, Side& host, Side& guest) {
         guest = host;
 }
 
+void accept_either_operand(const Case&, Side& host, Side& guest) {
+    const auto of_memory = [](const Side& s) { return s.ending.fault && s.ending.vector >= 12 && s.ending.vector <= 14; };
+    if (of_memory(host) && of_memory(guest))
+        guest = host;
+}
+
 bool many_parts(const Case& c) {
     return saves_pointers(c) || is_one_of(c, ZYDIS_MNEMONIC_FLDENV, ZYDIS_MNEMONIC_FRSTOR, ZYDIS_MNEMONIC_FXRSTOR, ZYDIS_MNEMONIC_FXRSTOR64,
                                           ZYDIS_MNEMONIC_XRSTOR, ZYDIS_MNEMONIC_XRSTOR64);
@@ -374,7 +397,10 @@ constexpr Difference difference_rows[] = {
     {"gathers and scatters of which several elements fault", "Intel takes the lowest first, AMD an address that is not canonical", true,
      gathers_or_scatters, accept_other_fault},
     {"CALL to an address that is not canonical, and nowhere to push", "Intel looks at the target first (SDM, CALL), AMD at the stack", true,
-     [](const Case& c) { return is_one_of(c, ZYDIS_MNEMONIC_CALL); }, accept_other_fault},
+     [](const Case& c) { return is_one_of(c, ZYDIS_MNEMONIC_CALL); }, accept_either_operand},
+    {"CMPS both of whose operands fault", "most take the one at [RSI] first, AMD's Zen 3 the one at [RDI]", true,
+     [](const Case& c) { return is_one_of(c, ZYDIS_MNEMONIC_CMPSB, ZYDIS_MNEMONIC_CMPSW, ZYDIS_MNEMONIC_CMPSD, ZYDIS_MNEMONIC_CMPSQ) && c.info.meta.isa_ext != ZYDIS_ISA_EXT_SSE2; },
+     accept_either_operand},
     {"flags of a CMPS or SCAS that faults after some repetitions", "Intel shows those before the instruction (SDM, REP), AMD those of the last comparison",
      true, repeated_comparison, accept_flags_of_fault},
     {"CVTPI2PS from memory", "Intel switches the x87 registers to MMX and so looks for #MF, AMD does not", true,

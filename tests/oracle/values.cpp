@@ -4,6 +4,8 @@
 
 #include "x86/state.h"
 
+#include <asmjit/x86.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -172,6 +174,8 @@ u64 target(Random& r, unsigned size) {
     case 4:
         if (r.chance(30))
             return r.chance(50) ? 0x8000'0000'0000'0000 | r.next() >> 1 : 0x0000'8000'0000'0000 - r.below(size + 1);
+        if (r.chance(10))
+            return 0xffff'8000'0000'0000 + r.below(0x1000'0000); // with FS or GS the offset is below
         [[fallthrough]];
     case 5:
     case 6: return data_page + r.below(room);
@@ -318,8 +322,12 @@ void fill_values(Random& r, Case& c, const ZydisDecoder& decoder) {
         choose_segments(r, c);
     static constexpr u64 status = 0x8d5;
     g.rflags = 2 | (r.next() & status) | (r.chance(20) ? 0x400 : 0) | (r.chance(10) ? r.next() & 0x20'0000 : 0) | 0x200;
-    for (auto& z : g.zmm)
+    static const bool wide = asmjit::CpuInfo::host().features().x86().hasAVX512_F();
+    for (auto& z : g.zmm) {
         fill(r, z.data(), 64);
+        if (!wide) // bits that the host does not have are never anything else
+            std::fill(z.begin() + 32, z.end(), u8{0});
+    }
     for (u64& k : g.k)
         k = r.chance(30) ? ~0ull : r.chance(20) ? 0 : r.chance(50) ? r.next() & r.next() : r.next();
     g.mxcsr = random_mxcsr(r);

@@ -35,6 +35,9 @@ enum Offset : u32 {
     eimc_ex = 0x0ab0,
     eiam_ex = 0x0ad0,
     rx_rings = 0x1000,
+    qprc = 0x1030,
+    qprdc = 0x1430,
+    rqsmr = 0x2300,
     rdrxctl = 0x2f00,
     qde = 0x2f04,
     rxctrl = 0x3000,
@@ -60,6 +63,9 @@ enum Offset : u32 {
     reta = 0x5c00,
     rssrk = 0x5c80,
     tx_rings = 0x6000,
+    qptc = 0x6030,
+    tqsm = 0x8600,
+    qbtc = 0x8700,
     vmvir = 0x8000,
     vfte = 0x8110,
     mtqc = 0x8120,
@@ -196,7 +202,7 @@ inline constexpr RegisterRow registers[] = {
     {0x2414,     1, 0, 0, 0xffffffff, Effect::none, "FCPTRH", "FCoE user descriptor pointer high"},
     {0x2418,     1, 0, 0, 0xffffffff, Effect::none, "FCBUFF", "FCoE buffer control"},
     {0x2420,     1, 0, 0, 0xffffffff, Effect::none, "FCDMARW", "FCoE DMA context"},
-    STAT(0x2300, 32, 4, "RQSMR", "receive queue statistics mapping"),
+    {rqsmr,     32, 4, 0, 0x0f0f0f0f, Effect::none, "RQSMR", "receive queues' statistics counters, one a byte"},
     {rdrxctl,    1, 0, 0x8, 0xfffffff7, Effect::none, "RDRXCTL", "receive DMA control: initialised 3"},
     {qde,        1, 0, 0, 0, Effect::queue_drop, "PFQDE", "queue drop enable: index 14:8, write 16, value 0"},
     {0x2f20,     1, 0, 0, 0xffffffff, Effect::none, "RDDCC", "receive DMA DCC"},
@@ -219,7 +225,13 @@ inline constexpr RegisterRow registers[] = {
     STAT(0x2f54, 1, 0, "RXDGBCL", "received bytes to host, low"), STAT(0x2f58, 1, 0, "RXDGBCH", "received bytes to host, high"),
     STAT(0x2f5c, 1, 0, "RXDDPC", "DDP packets"), STAT(0x2f60, 1, 0, "RXDDBCL", "DDP bytes, low"), STAT(0x2f64, 1, 0, "RXDDBCH", "DDP bytes, high"),
     STAT(0x2f68, 1, 0, "RXLPBKGPC", "loopback packets"), STAT(0x2f6c, 1, 0, "RXLPBKGBCL", "loopback bytes, low"), STAT(0x2f70, 1, 0, "RXLPBKGBCH", "loopback bytes, high"),
-    STAT(0x4010, 1, 0, "MSPDC", "MAC short packets"), STAT(0x8700, 32, 4, "QBTC", "bytes sent by statistics counter"),
+    STAT(0x4010, 1, 0, "MSPDC", "MAC short packets"),
+    {qbtc,      16, 8, 0, 0, Effect::counter, "QBTC_L", "bytes sent by statistics counter, low"},
+    {qbtc + 4,  16, 8, 0, 0, Effect::counter, "QBTC_H", "bytes sent by statistics counter, high"},
+    {qprc,      16, 0x40, 0, 0, Effect::counter, "QPRC", "packets received by statistics counter"},
+    {qprc + 4,  16, 0x40, 0, 0, Effect::counter, "QBRC_L", "bytes received by statistics counter, low"},
+    {qprc + 8,  16, 0x40, 0, 0, Effect::counter, "QBRC_H", "bytes received by statistics counter, high"},
+    {qprdc,     16, 0x40, 0, 0, Effect::counter, "QPRDC", "packets without a descriptor by statistics counter"},
     STAT(0x4000, 1, 0, "CRCERRS", "CRC errors"), STAT(0x4004, 1, 0, "ILLERRC", "illegal bytes"), STAT(0x4008, 1, 0, "ERRBC", "error bytes"),
     STAT(0x4034, 1, 0, "MLFC", "local faults"), STAT(0x4038, 1, 0, "MRFC", "remote faults"), STAT(0x4040, 1, 0, "RLEC", "receive length errors"),
     STAT(0x3f60, 1, 0, "LXONTXC", "XON sent"), STAT(0xcf60, 1, 0, "LXONRXC", "XON received"), STAT(0x3f68, 1, 0, "LXOFFTXC", "XOFF sent"), STAT(0xcf68, 1, 0, "LXOFFRXC", "XOFF received"),
@@ -245,7 +257,7 @@ inline constexpr RegisterRow registers[] = {
     {0x420c,     1, 0, 0, 0, Effect::none, "PCS1GLSTA", "1G PCS link status"},
     {0x4218,     1, 0, 0, 0xffffffff, Effect::none, "PCS1GANA", "1G PCS negotiation"},
     {0x421c,     1, 0, 0, 0, Effect::none, "PCS1GANLP", "1G PCS partner"},
-    {hlreg0,     1, 0, hlreg0_pad, 0xffffffff, Effect::none, "HLREG0", "MAC control: CRC strip 1, jumbo 2, padding 10, loopback 15"},
+    {hlreg0,     1, 0, 1 | hlreg0_crc_strip | hlreg0_pad, 0xffffffff, Effect::none, "HLREG0", "MAC control: CRC strip 1, jumbo 2, padding 10, loopback 15"},
     {0x4244,     1, 0, 0, 0, Effect::none, "HLREG1", "MAC status"},
     {0x424c,     1, 0, 0, 0xffffffff, Effect::none, "MACA", "MDI autonegotiation and scan"},
     {0x425c,     1, 0, 0, 0xffffffff, Effect::none, "MSCA", "MDI command: done at once"},
@@ -308,7 +320,7 @@ inline constexpr RegisterRow registers[] = {
     {vfspoof,    8, 4, 0, 0xffff, Effect::none, "PFVFSPOOF", "anti-spoofing of 8 pools: MAC 7:0, VLAN 15:8"},
     {dtxgswc,    1, 0, 0, 0x1, Effect::none, "PFDTXGSWC", "loopback between pools 0"},
     {0x82e0,     4, 4, 0, 0xffffffff, Effect::none, "TXLLQ", "strict low latency queues"},
-    {0x8600,    32, 4, 0, 0xffffffff, Effect::none, "TQSM", "transmit queue statistics mapping"},
+    {tqsm,      32, 4, 0, 0x0f0f0f0f, Effect::none, "TQSM", "transmit queues' statistics counters, one a byte"},
     STAT(ssvpc, 1, 0, "SSVPC", "switch security violations"),
     STAT(0x87a0, 1, 0, "TXDGPC", "sent packets of the host"), STAT(0x87a4, 1, 0, "TXDGBCL", "sent bytes of the host, low"), STAT(0x87a8, 1, 0, "TXDGBCH", "sent bytes of the host, high"),
     {0x8790,     2, 4, 0, 0xffffffff, Effect::none, "VMECM", "VMs that the security counters count"},
@@ -395,6 +407,8 @@ inline constexpr RegisterRow registers[] = {
     {swsm,       1, 0, 0, 0x3, Effect::semaphore, "SWSM", "software semaphore"},
     {fwsm,       1, 0, 0x8000, 0x1, Effect::none, "FWSM", "firmware semaphore: valid, no mode"},
     {gssr,       1, 0, 0, 0xffffffff, Effect::none, "GSSR", "semaphores of software and firmware"},
+    {0x15f00,    1, 0, 0, 0, Effect::none, "HICR", "host interface to management: there is none"},
+    {0x15f0c,    1, 0, 0, 0, Effect::none, "FWSTS", "management's status"},
     {0x10200,    1, 0, 0, 0xffffffff, Effect::none, "GRC", "general receive control"},
     {0x11000,    1, 0, 0, 0xffffffff, Effect::none, "GCR", "PCIe control"},
     {0x11010,    1, 0, 0, 0xffffffff, Effect::none, "GSCL_1", "PCIe statistics control"},
@@ -418,10 +432,7 @@ inline constexpr RegisterRow registers[] = {
     {base + 0x14, 64, 0x40, 0x00000402, 0xffffffff, Effect::queue, "SRRCTL" suffix, "split receive control: drop 28"}, \
     {base + 0x18, 64, 0x40, 0, 0x0000ffff, Effect::queue, "RDT" suffix, "receive ring's tail"}, \
     {base + 0x28, 64, 0x40, 0, 0x42000000 | 0x003f3f7f, Effect::queue, "RXDCTL" suffix, "receive descriptor control: enable 25, VLAN strip 30"}, \
-    {base + 0x2c, 64, 0x40, 0, 0xffffffff, Effect::queue, "RSCCTL" suffix, "receive coalescing control: never done"}, \
-    {base + 0x30, 64, 0x40, 0, 0, Effect::counter, "QPRC" suffix, "packets received"}, \
-    {base + 0x34, 64, 0x40, 0, 0, Effect::counter, "QBRC_L" suffix, "bytes received, low"}, \
-    {base + 0x38, 64, 0x40, 0, 0, Effect::counter, "QBRC_H" suffix, "bytes received, high"}
+    {base + 0x2c, 64, 0x40, 0, 0xffffffff, Effect::queue, "RSCCTL" suffix, "receive coalescing control: never done"}
     RECEIVE_RINGS(rx_rings, ""),
     RECEIVE_RINGS(rx_rings_high, "_64"),
 #undef RECEIVE_RINGS
@@ -432,8 +443,7 @@ inline constexpr RegisterRow registers[] = {
     {tx_rings + 0x10, 128, 0x40, 0, 0, Effect::queue, "TDH", "transmit ring's head"},
     {tx_rings + 0x18, 128, 0x40, 0, 0x0000ffff, Effect::queue, "TDT", "transmit ring's tail"},
     {tx_rings + 0x28, 128, 0x40, 0, 0x067f7f7f, Effect::queue, "TXDCTL", "transmit descriptor control: enable 25"},
-    {tx_rings + 0x30, 128, 0x40, 0, 0, Effect::counter, "QPTC", "packets sent"},
-    {tx_rings + 0x34, 128, 0x40, 0, 0, Effect::counter, "QBTC", "bytes sent"},
+    {qptc,      16, 0x40, 0, 0, Effect::counter, "QPTC", "packets sent by statistics counter"},
     {tx_rings + 0x38, 128, 0x40, 0, 0xffffffff, Effect::queue, "TDWBAL", "head write-back address low: enable 0"},
     {tx_rings + 0x3c, 128, 0x40, 0, 0xffffffff, Effect::queue, "TDWBAH", "head write-back address high"},
 };

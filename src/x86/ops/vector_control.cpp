@@ -2,6 +2,8 @@
 // Vector instructions that compute nothing: LDMXCSR, STMXCSR, VZEROALL, VZEROUPPER; and which results depend on the host's maker.
 #include "x86/ops/vector.h"
 
+#include <cstring>
+
 namespace vitrine {
 
 namespace {
@@ -19,10 +21,10 @@ Outcome store_mxcsr(Cpu& cpu, const Instruction& i) {
     return next(cpu, i);
 }
 
-template <unsigned from> Outcome zero_registers(Cpu& cpu, const Instruction& i) {
+template <unsigned from, unsigned to> Outcome zero_registers(Cpu& cpu, const Instruction& i) {
     const unsigned count = cpu.mode64() ? 16 : 8;
     for (unsigned n = 0; n < count; ++n)
-        clear_upper(cpu, n, from);
+        std::memset(cpu.fpu.zmm[n].data() + from, 0, to - from);
     return next(cpu, i);
 }
 
@@ -39,7 +41,10 @@ Handler bind_mxcsr(const Decoded& d, Instruction&) {
 Handler bind_vzero(const Decoded& d, Instruction&) {
     if (const Handler h = refused(d.mode, FpuUnit::avx))
         return h;
-    return d.info.mnemonic == ZYDIS_MNEMONIC_VZEROALL ? zero_registers<0> : zero_registers<16>;
+    const bool wide = d.mode.xcr0 & 2; // as with any VEX instruction
+    if (d.info.mnemonic == ZYDIS_MNEMONIC_VZEROALL)
+        return wide ? zero_registers<0, 64> : zero_registers<0, 32>;
+    return wide ? zero_registers<16, 64> : zero_registers<16, 32>;
 }
 
 } // namespace vitrine
