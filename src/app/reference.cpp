@@ -6,6 +6,7 @@
 #include "app/explain_vtd.h"
 #include "app/lists.h"
 #include "app/run_command.h"
+#include "app/vtc_reference.h"
 #include "debug/monitor.h"
 #include "glass/events.h"
 #include "machine/device_table.h"
@@ -188,8 +189,8 @@ struct Page {
 };
 
 constexpr Page pages[] = {
-    {"cpuid", cpuid},       {"devices", devices},     {"events", events}, {"exceptions", exceptions},
-    {"models", models},     {"monitor", monitor},     {"msrs", msrs},     {"options", options},
+    {"cpuid", cpuid},       {"devices", devices},     {"events", events},         {"exceptions", exceptions}, {"i82576", i82576_reference},
+    {"i82599", i82599_reference}, {"models", models}, {"monitor", monitor},       {"msrs", msrs},             {"options", options},
     {"statuses", statuses}, {"trace-topics", topics}, {"vt-d", vtd_reference},
 };
 

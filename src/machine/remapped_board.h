@@ -15,6 +15,7 @@ namespace vitrine::machine {
 
 struct RemappedBoard {
     static constexpr u64 ram = 16_MiB, window = 2_MiB, window_end = 12_MiB, page = 2_MiB;
+    static constexpr u64 part = 8_KiB; ///< of what check() looks at in one go
     static constexpr u32 interrupts_given = 16;
 
     RemappedBoard() {
@@ -68,7 +69,6 @@ struct RemappedBoard {
     /// Empty while nothing outside the window has changed.
     std::string check() {
         // Often asked: a part each time.
-        constexpr u64 part = 64_KiB;
         std::vector<u8> now(part);
         const u64 at = checked_++ * part % (ram - window_end);
         space->read(Physical{window_end + at}, now, Requester::from_cpu(0));

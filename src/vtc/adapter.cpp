@@ -305,6 +305,7 @@ void Adapter::reset_queues(unsigned first, unsigned count, unsigned step) {
 
 /// What a reset by software resets: everything but the switch's statistics, which are for people.
 void Adapter::reset_core() {
+    ++port_.resets;
     regs_.reset();
     vectors_.reset();
     transmit_timer_.cancel();
@@ -328,13 +329,14 @@ void Adapter::device_reset(Reset kind) {
     if (kind == Reset::cold) {
         std::fill(pools_.begin(), pools_.end(), PoolCounters{});
         std::fill(queue_counters_.begin(), queue_counters_.end(), QueueCounters{});
-        port_ = {};
         link_changes_ = 0;
         link_ = false;
     }
     for (const auto& vf : vfs_)
         vf->reset(kind);
     reset_core();
+    if (kind == Reset::cold)
+        port_ = {};
     chip_reset();
 }
 
