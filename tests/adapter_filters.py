@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# Filters for flows, set by ethtool through the stock drivers and met by crafted frames: the 82599's flow director with perfect filters
-# (masks, VLAN, drop) and with the signatures that its driver learns from what it sends; the 82576's by Ethertype and VLAN priority.
+# Filters for flows: the 82599's flow director with the signatures that its driver learns from what it sends, and with perfect filters (masks,
+# drop) that ethtool sets and crafted frames meet. The hashes are the driver's, so a wrong one in the adapter finds nothing. igb offers no such
+# filters for the 82576.
 
 import argparse
 import re
@@ -47,7 +48,6 @@ send() {{ # what, from, to, the prefix of either, frame
     echo "after $1 $(queues $3 "$5")"
 }}
 toB() {{ send $1 eth0 eth1 '' b $2; }}
-toA() {{ send $1 eth1 eth0 b '' $2; }}
 
 # Signatures: the driver adds them as it sends.
 b iperf3 -s >/dev/null 2>&1 &
@@ -78,15 +78,6 @@ toB source {udp(6000, "10.1.0.77")}
 b ethtool -N eth1 delete 4
 b ethtool -S eth1 | grep fdir | sed 's/^ */perfect_/; s/://'
 
-# The 82576.
-ethtool -K eth0 ntuple on
-ethtool -N eth0 flow-type ether proto 0x88b5 action 2
-ethtool -N eth0 flow-type ether vlan 0x6000 vlan-mask 0x1fff action 3
-echo rules $(ethtool -n eth0 | grep -c Filter)
-toA type {crafted.ethernet(A, B, bytes(46))}
-toA other {crafted.ethernet(A, B, bytes(46), 0x88B6)}
-toA priority {crafted.ethernet(A, B, bytes(46), 0x88B6, 3 << 13)}
-toA unprivileged {crafted.ethernet(A, B, bytes(46), 0x88B6, 4 << 13)}
 warnings
 """
 
@@ -112,11 +103,10 @@ check("iperf 0" in lines, "iperf3 has failed", finished)
 counted = {k: int(v) for k, v in values(lines).items() if "fdir" in k}
 check(counted["signature_fdir_match"] > 100, f"the signatures are not found: {counted}", finished)
 check(counted["signature_fdir_overflow"] == 0, f"the table of signatures overflows: {counted}", finished)
-check(lines.count("rules 3") == 1 and lines.count("rules 2") == 1, "ethtool has not taken the rules", finished)
-for what, queue in (("third", 3), ("first", 1), ("tagged", 3), ("source", 2), ("type", 2), ("priority", 3)):
+check("rules 3" in lines, "ethtool has not taken the rules", finished)
+for what, queue in (("third", 3), ("first", 1), ("tagged", 3), ("source", 2)):
     check(gained(what) == {queue: 10}, f"{what}: queues {gained(what)}, not {{{queue}: 10}}", finished)
 check(gained("dropped") == {}, f"frames that a filter drops: {gained('dropped')}", finished)
 check(sum(gained("deleted").values()) == 10, f"without its filter: {gained('deleted')}", finished)
-check(gained("other") == {0: 10} and gained("unprivileged") == {0: 10}, f"no filter: {gained('other')}, {gained('unprivileged')}", finished)
 check(counted["perfect_fdir_match"] - counted["signature_fdir_match"] >= 50, f"matches are not counted: {counted}", finished)
 print(f"signatures matched {counted['signature_fdir_match']} packets; every filter gave its frames to its queue")
