@@ -3,6 +3,8 @@
 # One machine in both engines: the translator's state has the interpreter's hashes all the way through a boot and some programs.
 
 import argparse
+import subprocess
+import tempfile
 from pathlib import Path
 
 from machines import check, check_equal, encode, guest_image, run, said
@@ -11,12 +13,15 @@ parser = argparse.ArgumentParser(description="Boots Debian's kernel in the inter
 parser.add_argument("vitrine", type=Path, help="the program under test")
 parser.add_argument("--cpus", default="1")
 parser.add_argument("--code-cache", default="64M", help="small: the translated code is thrown away again and again")
-parser.add_argument("--work", action="store_true", help="python3, openssl, xz and gzip too")
+parser.add_argument("--work", action="store_true", help="python3, openssl, xz and gzip too, and programs of x87, REP and 32-bit code")
 options = parser.parse_args()
 
 WORKLOAD = Path(__file__).resolve().parent.parent / "bench/workload"
 if options.work:
-    kernel, initramfs = guest_image("--vmlinux", "--with", "python3,openssl,xz,gzip", "--add", f"{WORKLOAD}:/bench/workload")
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([WORKLOAD.parent / "programs/build", folder], check=True)
+        own = [word for program in sorted(Path(folder).iterdir()) for word in ("--add", f"{program}:/bench/{program.name}")]
+        kernel, initramfs = guest_image("--vmlinux", "--with", "python3,openssl,xz,gzip", "--add", f"{WORKLOAD}:/bench/workload", *own)
     command = "sh /bench/workload"
 else:
     kernel, initramfs = guest_image("--vmlinux")

@@ -60,6 +60,12 @@ std::string stats_text(const RunReport& r) {
         text += fmt::format("translated          {} blocks, {} bytes of code, {} joints, {} runs\n", t->blocks,
                             t->code_bytes, t->links, t->runs);
         text += fmt::format("translations lost   {} (their bytes were written), {} flushes (the code cache was full)\n", t->dropped, t->flushes);
+        u64 always = 0, slow = 0;
+        for (const auto& h : t->handled)
+            always += h.always, slow += h.slow;
+        const auto share = [&](u64 n) { return r.retired ? 100.0 * static_cast<double>(n) / static_cast<double>(r.retired) : 0.0; };
+        text += fmt::format("in translated code  {:.2f}% of all instructions; {:.2f}% by handlers always, {:.3f}% the slow way (the TLB's misses among them)\n",
+                            share(t->instructions - std::min(t->instructions, always + slow)), share(always), share(slow));
         // The interpreter's part of translated code: what has no translation, and what its translation could not do this time.
         for (std::size_t n = 0; n < std::min<std::size_t>(t->handled.size(), 24); ++n)
             text += fmt::format("by handler {:10} {} always, {} the slow way\n", t->handled[n].mnemonic, t->handled[n].always, t->handled[n].slow);

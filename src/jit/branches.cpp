@@ -7,7 +7,8 @@ namespace vitrine::jit {
 
 namespace {
 
-bool near(Source& s) { return s.info.meta.branch_type != ZYDIS_BRANCH_TYPE_FAR && !s.insn->checked; }
+/// In 32-bit code all targets lie within CS: it is flat.
+bool near(Source& s) { return s.info.meta.branch_type != ZYDIS_BRANCH_TYPE_FAR && (s.mode->bits == 64 || s.info.operand_width == 32); }
 
 /// Targets are told from the start of the page: the binder has added the instruction's place in the block to the displacement.
 i64 target(Emitter& e, const Source& s) {
@@ -22,19 +23,19 @@ bool near_target(Source& s) {
 bool accepts_jump(Source& s) {
     if (s.is_immediate(0))
         return near_target(s);
-    return near(s) && general(s) && s.size(0) == 8;
+    return near(s) && general(s) && s.size(0) == s.word();
 }
 
 /// The target of an indirect branch into `address`. Whatever goes wrong later is the handler's too.
 void indirect_target(Emitter& e, const Source& s) {
     if (s.is_memory(0)) {
-        e.a.mov(address, e.memory(s, 8, false));
+        e.a.mov(sized(address, s.word()), e.memory(s, s.word(), false));
         return;
     }
     e.clobber_flags();
-    const host::Gp from = e.read(s.reg(0), 8, address);
+    const host::Gp from = e.read(s.reg(0), s.word(), address);
     if (from.id() != address.id())
-        e.a.mov(address, from);
+        e.a.mov(sized(address, s.word()), from);
 }
 
 /// To the code that look_up_target() found.
@@ -72,11 +73,12 @@ void jump_if_flag(Emitter& e, const Source& s) {
 }
 
 void push_return_address(Emitter& e, const Source& s) {
-    e.a.lea(address, host::ptr(host::gpq(pinned[rsp]), -8));
-    e.probe(8, true);
+    const unsigned size = s.word();
+    e.a.lea(sized(address, size), host::ptr(host::gpq(pinned[rsp]), -static_cast<i32>(size)));
+    e.probe(size, true);
     e.code_address(t1, e.offset_on_page(s) + s.insn->length);
-    e.a.mov(host::qword_ptr(address), t1);
-    e.a.lea(host::gpq(pinned[rsp]), host::ptr(host::gpq(pinned[rsp]), -8));
+    e.a.mov(host::ptr(address, 0, size), sized(t1, size));
+    e.a.lea(gp(pinned[rsp], size), host::ptr(host::gpq(pinned[rsp]), -static_cast<i32>(size)));
 }
 
 void call(Emitter& e, const Source& s) {
@@ -101,20 +103,21 @@ void call(Emitter& e, const Source& s) {
 }
 
 void ret(Emitter& e, const Source& s) {
+    const unsigned size = s.word();
     e.clobber_flags();
     if (s.grouped) {
         e.a.mov(address, Emitter::grouped(s, 8));
     } else {
-        e.a.mov(address, host::gpq(pinned[rsp]));
-        e.probe(8, false);
-        e.a.mov(address, host::qword_ptr(address));
+        e.a.mov(sized(address, size), gp(pinned[rsp], size));
+        e.probe(size, false);
+        e.a.mov(sized(address, size), host::ptr(address, 0, size));
     }
     e.look_up_target();
-    e.a.lea(host::gpq(pinned[rsp]), host::ptr(host::gpq(pinned[rsp]), static_cast<i32>(8 + (s.insn->immediate & 0xffff))));
+    e.a.lea(gp(pinned[rsp], size), host::ptr(host::gpq(pinned[rsp]), static_cast<i32>(size + (s.insn->immediate & 0xffff))));
     go(e);
 }
 
-bool accepts_ret(Source& s) { return near(s) && s.info.operand_width == 64; }
+bool accepts_ret(Source& s) { return near(s) && s.info.operand_width == s.mode->bits; }
 
 } // namespace
 

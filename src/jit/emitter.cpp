@@ -16,6 +16,18 @@ constexpr i32 tag_read = offsetof(TlbTags, read), tag_write = offsetof(TlbTags, 
 
 bool fits(i64 value) { return value == static_cast<i32>(value); }
 
+/// Translated code need not check the memory operand's segment. That of the stack is flat anyway.
+bool segment_fits(const Source& s) {
+    if (s.mode->bits == 64 || !s.touches_memory())
+        return true;
+    switch (s.insn->segment) {
+    case cs: return false; // may not be readable
+    case fs: return s.mode->fs_whole;
+    case gs: return s.mode->gs_whole;
+    default: return true;
+    }
+}
+
 } // namespace
 
 // ---- registers ------------------------------------------------------------------------------------------------------
@@ -115,13 +127,21 @@ void Emitter::offset_into(const Source& s, const host::Gp& to) {
     }
 }
 
-void Emitter::effective_address(const Source& s) {
+void Emitter::effective_address(const Source& s, unsigned size) {
     const Instruction& i = *s.insn;
+    const host::Gp low = host::gpd(address.id());
     offset_into(s, address);
     if (i.address_mask != ~0ull)
-        a.mov(host::gpd(address.id()), host::gpd(address.id()));
-    if (i.segment == fs || i.segment == gs)
-        a.add(address, host::qword_ptr(state, environment_.layout.segment_base + 8 * i.segment));
+        a.mov(low, low);
+    if (i.segment != fs && i.segment != gs)
+        return;
+    if (s.mode->bits != 64 && size > 1) { // the last byte must lie below 4 GiB, from the segment's base
+        a.cmp(low, -static_cast<i32>(size));
+        a.ja(slow());
+    }
+    a.add(address, host::qword_ptr(state, environment_.layout.segment_base + 8 * i.segment));
+    if (s.mode->bits != 64)
+        a.mov(low, low);
 }
 
 asmjit::Label Emitter::slow() {
@@ -130,14 +150,14 @@ asmjit::Label Emitter::slow() {
     return slow_;
 }
 
-void Emitter::probe(unsigned size, bool write) {
+void Emitter::probe(unsigned size, bool write, bool aligned) {
     a.rorx(host::gpd(t1.id()), host::gpd(address.id()), tag_shift);
     a.and_(host::gpd(t1.id()), tag_mask);
-    if (size > 1)
+    if (size > 1 && !aligned)
         a.lea(t2, host::ptr(address, static_cast<i32>(size - 1)));
     else
         a.mov(t2, address);
-    a.and_(t2, -4096);
+    a.and_(t2, aligned ? -4096 | static_cast<i32>(size - 1) : -4096); // low bits that are set match no tag
     a.cmp(t2, host::qword_ptr(tags, t1, 0, write ? tag_write : tag_read));
     a.jne(slow());
     a.add(address, host::qword_ptr(tags, t1, 0, tag_addend));
@@ -147,8 +167,8 @@ host::Mem Emitter::memory(const Source& s, unsigned size, bool write) {
     if (s.grouped)
         return grouped(s, size);
     clobber_flags();
-    effective_address(s);
-    probe(size, write);
+    effective_address(s, size);
+    probe(size, write, s.insn->lock); // a lock that may cross a cache line is the handler's
     return host::ptr(address, 0, size);
 }
 
@@ -211,8 +231,7 @@ void Emitter::may_fault() {
 // ---- the block ------------------------------------------------------------------------------------------------------
 
 void Emitter::decode(const CpuModel& model, const CodeMode& mode) {
-    ZydisDecoder decoder;
-    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    const ZydisDecoder decoder = decoder_for(mode);
     std::size_t all = 0;
     for (const Part& p : path_)
         all += p.block->instructions.size();
@@ -233,7 +252,7 @@ void Emitter::decode(const CpuModel& model, const CodeMode& mode) {
                 continue; // its handler raises what is due
             const i64 displacement = s.insn->displacement + (s.insn->base == block_register ? 4096 : 0);
             const bool reachable = fits(displacement) || (s.insn->base == zero_register && s.insn->index == zero_register);
-            if (s.info.length == s.insn->length && model.allows(s.info) && (reachable || !s.touches_memory()))
+            if (s.info.length == s.insn->length && model.allows(s.info) && (reachable || !s.touches_memory()) && segment_fits(s))
                 s.operation = operation(s);
             if (!s.operation)
                 s.reads = all_flags, s.kills = no_flags;
@@ -310,6 +329,7 @@ u32 Source::written_registers() const {
 
 void Emitter::by_handler(const Source& s) {
     clobber_flags();
+    leave_x87();
     call_handler(s, 0);
     flags_stored();
     vectors_ = false;
@@ -370,6 +390,7 @@ void Emitter::head(const Source& s) {
 void Emitter::emit(const CpuModel& model, const CodeMode& mode) {
     decode(model, mode);
     find_groups();
+    find_x87();
     find_live_flags();
     find_deferrable();
     Cold group{};
@@ -379,7 +400,7 @@ void Emitter::emit(const CpuModel& model, const CodeMode& mode) {
         if (s.group.count) {
             slow_.reset();
             begin_group(s);
-            group = {slow_, a.newLabel(), s.index, false, vectors_, recipe_, s.group.count};
+            group = {slow_, a.newLabel(), s.index, false, vectors_, recipe_, pointer_, s.group.count};
         }
         emit_one(s);
         if (group.count && s.index + 1 == group.index + group.count) {
@@ -392,6 +413,7 @@ void Emitter::emit(const CpuModel& model, const CodeMode& mode) {
     const Source& last = sources_.back();
     if (!last.operation || last.info.meta.branch_type == ZYDIS_BRANCH_TYPE_NONE) {
         clobber_flags();
+        leave_x87();
         direct_edge(last, 0, static_cast<i64>(last.block->start.page_offset()) + last.block->bytes);
     }
     cold_code();
@@ -400,6 +422,9 @@ void Emitter::emit(const CpuModel& model, const CodeMode& mode) {
 void Emitter::emit_one(const Source& s) {
     slow_.reset();
     const Source* const recipe = recipe_; // of the flags before this instruction
+    if (s.info.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE)
+        leave_x87();
+    const Source* const pointer = pointer_;
     if (s.kills == all_flags || !s.operation)
         recipe_ = nullptr;
     if (!s.operation)
@@ -415,7 +440,7 @@ void Emitter::emit_one(const Source& s) {
     if (slow_.isValid()) {
         const asmjit::Label back = a.newLabel();
         a.bind(back);
-        cold_.push_back({slow_, back, s.index, host_flags_ != 0, vectors_, recipe});
+        cold_.push_back({slow_, back, s.index, host_flags_ != 0, vectors_, recipe, pointer});
     }
 }
 
@@ -424,6 +449,7 @@ void Emitter::emit_apart(const Cold& group) {
     host_flags_ = 0;
     saved_ = true;
     recipe_ = nullptr;
+    pointer_ = group.pointer;
     vectors_ = group.vectors;
     for (unsigned n = 0; n < group.count; ++n) {
         Source s = sources_[group.index + n];
@@ -443,7 +469,9 @@ void Emitter::cold_code() {
         if (c.count > 1) {
             emit_apart(c);
         } else {
-            call_handler(sources_[c.index], slow_way);
+            if (c.pointer)
+                store_pointer(*c.pointer);
+            call_handler(sources_[c.index], slow_way | (sources_[c.index].x87 ? wants_quiet : 0));
             if (c.vectors)
                 enter_vectors();
         }

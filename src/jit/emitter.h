@@ -49,6 +49,8 @@ struct Source {
     bool begins = false; ///< the first of its block
     bool keeps_some = false; ///< where it writes flags it leaves some, or all if a count is zero
     bool deferred = false; ///< its flags are made again where they are needed after all
+    bool x87 = false;      ///< works on the x87's registers, which must be the host's and quiet
+    bool looks = false;    ///< ... and nobody before it on the path has made sure of that
 
     /// Accesses near each other from one base register share a probe (groups.cpp). At the first instruction of such a group:
     struct Group {
@@ -69,6 +71,8 @@ struct Source {
                 return true;
         return false;
     }
+    /// Bytes of a stack slot, a pointer and a branch's target.
+    unsigned word() const { return mode->bits / 8u; }
     /// Bytes of operand n.
     unsigned size(unsigned n) const { return operands[n].size / 8; }
     /// Byte offset of register operand n in State::gpr.
@@ -82,6 +86,8 @@ struct Source {
 
 /// Added to an instruction's number: it has a translation, which did not simply succeed.
 inline constexpr unsigned slow_way = 0x8000;
+/// Added to an instruction's number: what comes behind it relies on the x87 being quiet (Cpu::x87_quiet).
+inline constexpr unsigned wants_quiet = 0x4000;
 
 /// Addresses of the code that all blocks share.
 struct Stubs {
@@ -127,6 +133,9 @@ public:
     Emitter(asmjit::CodeHolder& code, std::vector<Part> path, const Environment& environment)
         : a(&code), path_(std::move(path)), environment_(environment) {}
 
+    /// 64-bit code, and 32-bit code whose segments are flat: there is nothing to check then, but an access that wraps around crosses a page.
+    static bool takes(const CodeMode& mode) { return mode.bits == 64 || (mode.bits == 32 && mode.stack32 && mode.flat); }
+
     /// The whole path, or as far as its inner branches can be translated.
     void emit(const CpuModel& model, const CodeMode& mode);
 
@@ -146,14 +155,14 @@ public:
     void finish(u16 offset, unsigned size, const host::Gp& value);
     static bool at_home(u16 offset) { return pinned[offset / 8] != no_host && offset % 8 == 0; }
 
-    /// Linear address of the memory operand into `address`.
-    void effective_address(const Source& s);
+    /// Linear address of the memory operand, `size` bytes, into `address`.
+    void effective_address(const Source& s, unsigned size);
     /// LEA's: without a segment, and without touching flags. False when it cannot be said.
     static bool plain_address(const Source& s);
     /// The offset alone into `to`.
     void offset_into(const Source& s, const host::Gp& to);
-    /// From a linear to a host address; the slow way if the TLB does not say yes.
-    void probe(unsigned size, bool write);
+    /// From a linear to a host address; the slow way if the TLB does not say yes, or where the address must be aligned and is not.
+    void probe(unsigned size, bool write, bool aligned = false);
     /// Both: the memory operand as an operand for the host.
     host::Mem memory(const Source& s, unsigned size, bool write);
     /// The same for an instruction of a group, whose probe has been made: bytes `group_at` from `address`.
@@ -176,6 +185,10 @@ public:
 
     /// From here on the host's vector registers and MXCSR are the guest's. `wide`: there are 512 bits. May change t2 and flags.
     void need_vectors(bool wide);
+    // The x87: where it is quiet (Cpu::x87_quiet) its instructions are the host's own, and of what they leave behind beside the registers
+    // only the instruction pointer counts.
+    void look_at_x87(const Source& s); ///< takes the slow way unless it is; where the path does not know yet
+    void x87_done(const Source& s) { pointer_ = &s; } ///< an instruction that the pointer is to name
     /// The instruction emitted next may raise SIGFPE: then its slow way is taken.
     void may_fault();
     /// Places of such instructions and where to go on, as offsets.
@@ -200,6 +213,9 @@ private:
     void begin_group(const Source& first);
     void find_live_flags();
     void find_deferrable();
+    void find_x87();
+    void store_pointer(const Source& s);
+    void leave_x87(); ///< before code that may look at it, here or in another path
     void by_handler(const Source& s);
     struct Cold;
     void emit_one(const Source& s);
@@ -213,6 +229,7 @@ private:
         unsigned index;
         bool wants_flags, vectors;
         const Source* recipe; ///< whose flags are not in State::status yet
+        const Source* pointer; ///< x87 instruction that FpuState::fip does not name yet
         unsigned count = 1;   ///< instructions of a group; their accesses are tried one by one
     };
 
@@ -244,6 +261,7 @@ private:
     };
     std::vector<VectorEntry> vector_entries_; ///< where they perhaps have to be brought in
     const Source* recipe_ = nullptr;
+    const Source* pointer_ = nullptr;
     std::vector<FaultPlace> fault_places_;
 };
 

@@ -27,14 +27,14 @@ bool general(const Source& s) {
         if (s.is_memory(n) && s.size(n) > 8)
             return false;
     }
-    return !s.touches_memory() || (s.insn->address_mask == ~0ull || s.insn->address_mask == 0xffff'ffff);
+    return !s.touches_memory() || reachable(s);
 }
 
 u16 Source::reg(unsigned n) const { return gpr_offset(operands[n].reg.value); }
 
 std::vector<std::span<const Operation>> all_operations() {
     return {integer_operations(), multiply_operations(), shift_operations(), bit_operations(), exchange_operations(), branch_operations(),
-            vector_operations()};
+            vector_operations(), x87_operations()};
 }
 
 const Operation* operation(Source& s) {
@@ -48,7 +48,7 @@ const Operation* operation(Source& s) {
     for (const Operation* o : table[s.info.mnemonic]) {
         s.reads = o->reads;
         s.kills = o->kills;
-        s.keeps_some = false;
+        s.keeps_some = s.x87 = false;
         if (!o->accepts || o->accepts(s))
             return o;
     }

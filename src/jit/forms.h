@@ -27,6 +27,7 @@ std::span<const Operation> bit_operations();
 std::span<const Operation> exchange_operations();
 std::span<const Operation> branch_operations();
 std::span<const Operation> vector_operations();
+std::span<const Operation> x87_operations();
 
 std::vector<std::span<const Operation>> all_operations();
 
@@ -38,6 +39,9 @@ u16 flags_of_condition(unsigned condition);
 
 /// The host's instruction for the condition; the tables of Jcc, SETcc and CMOVcc are one after the other in that order.
 asmjit::InstId jump_if(unsigned condition);
+
+/// The size of the memory operand's address is one that translated code computes: 64 or 32 bits.
+inline bool reachable(const Source& s) { return s.insn->address_mask == ~0ull || s.insn->address_mask == 0xffff'ffff; }
 
 /// All visible register operands are general ones, and memory operands are those that translated code can reach.
 bool general(const Source& s);

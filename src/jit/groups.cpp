@@ -15,6 +15,8 @@ constexpr i64 most_span = 128;
 
 /// Instructions whose code leaves `address` alone where they do not access memory, and cannot take the slow way where the probe is made.
 bool plain(const Source& s) {
+    if (s.insn->lock)
+        return false;
     switch (s.info.mnemonic) {
     case ZYDIS_MNEMONIC_MOV:
     case ZYDIS_MNEMONIC_MOVZX:
@@ -88,6 +90,8 @@ bool moves(const Source& s, u8 base, i64& by) {
 } // namespace
 
 void Emitter::find_groups() {
+    if (sources_.front().mode->bits != 64)
+        return;
     for (std::size_t n = 0; n < sources_.size(); ++n) {
         Source& first = sources_[n];
         if (!first.operation || !first.touches_memory() || !plain(first))

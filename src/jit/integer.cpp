@@ -75,7 +75,8 @@ template <bool is_signed> void extend(Emitter& e, const Source& s) {
     e.finish(to, to_size, result);
 }
 
-bool accepts_lea(Source& s) { return s.info.operand_width >= 32 && s.insn->address_mask == ~0ull; }
+/// Where the address has 32 bits, so has what is kept of it.
+bool accepts_lea(Source& s) { return s.info.operand_width >= 32 && (s.insn->address_mask == ~0ull || (reachable(s) && s.size(0) == 4)); }
 
 void lea(Emitter& e, const Source& s) {
     const unsigned size = s.size(0);
@@ -279,11 +280,22 @@ template <asmjit::InstId id, unsigned size, bool to_rdx> void accumulator(Emitte
 
 constexpr u8 stack = pinned[rsp];
 
-bool accepts_stack(Source& s) { return general(s) && s.info.operand_width == 64 && !s.insn->checked; }
+bool accepts_stack(Source& s) { return general(s) && s.info.operand_width == s.mode->bits; }
+
+/// The stack pointer moves.
+void move_stack(Emitter& e, const Source& s, i32 by) { e.a.lea(gp(stack, s.word()), host::ptr(host::gpq(stack), by)); }
+
+/// The slot below the stack pointer, writable, into `address`.
+void slot_below(Emitter& e, const Source& s) {
+    const unsigned size = s.word();
+    e.a.lea(sized(address, size), host::ptr(host::gpq(stack), -static_cast<i32>(size)));
+    e.probe(size, true);
+}
 
 bool accepts_pop(Source& s) { return accepts_stack(s) && s.is_register(0); }
 
 void push(Emitter& e, const Source& s) {
+    const unsigned size = s.word();
     if (s.grouped) {
         const host::Mem to = Emitter::grouped(s, 8);
         if (s.is_immediate(0))
@@ -294,23 +306,22 @@ void push(Emitter& e, const Source& s) {
         return;
     }
     if (s.is_memory(0)) {
-        e.a.mov(t2, e.memory(s, 8, false));
+        e.a.mov(sized(t2, size), e.memory(s, size, false));
         e.a.mov(e.run_field(offsetof(TranslatedRun, kept)), t2);
     } else {
         e.clobber_flags();
     }
-    e.a.lea(address, host::ptr(host::gpq(stack), -8));
-    e.probe(8, true);
-    const host::Mem to = host::qword_ptr(address);
+    slot_below(e, s);
+    const host::Mem to = host::ptr(address, 0, size);
     if (s.is_memory(0)) {
         e.a.mov(t1, e.run_field(offsetof(TranslatedRun, kept)));
-        e.a.mov(to, t1);
+        e.a.mov(to, sized(t1, size));
     } else if (s.is_immediate(0)) {
-        e.a.mov(to, asmjit::imm(static_cast<i64>(s.insn->immediate)));
+        e.a.mov(to, immediate(s, size));
     } else {
-        e.a.mov(to, e.read(s.reg(0), 8, t1));
+        e.a.mov(to, e.read(s.reg(0), size, t1));
     }
-    e.a.lea(host::gpq(stack), host::ptr(host::gpq(stack), -8));
+    move_stack(e, s, -static_cast<i32>(size));
 }
 
 void pop(Emitter& e, const Source& s) {
@@ -322,22 +333,24 @@ void pop(Emitter& e, const Source& s) {
         e.finish(to, 8, value);
         return;
     }
+    const unsigned size = s.word();
     e.clobber_flags();
-    e.a.mov(address, host::gpq(stack));
-    e.probe(8, false);
-    e.a.mov(t1, host::qword_ptr(address));
-    e.a.lea(host::gpq(stack), host::ptr(host::gpq(stack), 8));
-    e.write(s.reg(0), 8, t1);
+    e.a.mov(sized(address, size), gp(stack, size));
+    e.probe(size, false);
+    e.a.mov(sized(t1, size), host::ptr(address, 0, size));
+    move_stack(e, s, static_cast<i32>(size));
+    e.write(s.reg(0), size, t1);
 }
 
-bool accepts_leave(Source& s) { return s.info.operand_width == 64; }
+bool accepts_leave(Source& s) { return s.info.operand_width == s.mode->bits; }
 
-void leave(Emitter& e, const Source&) {
+void leave(Emitter& e, const Source& s) {
+    const unsigned size = s.word();
     e.clobber_flags();
-    e.a.mov(address, host::gpq(pinned[rbp]));
-    e.probe(8, false);
-    e.a.lea(host::gpq(stack), host::ptr(host::gpq(pinned[rbp]), 8));
-    e.a.mov(host::gpq(pinned[rbp]), host::qword_ptr(address));
+    e.a.mov(sized(address, size), gp(pinned[rbp], size));
+    e.probe(size, false);
+    e.a.lea(gp(stack, size), host::ptr(host::gpq(pinned[rbp]), static_cast<i32>(size)));
+    e.a.mov(gp(pinned[rbp], size), host::ptr(address, 0, size));
 }
 
 // ---- flags by name, and nothing ---------------------------------------------------------------------------------------

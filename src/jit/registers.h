@@ -40,6 +40,7 @@ inline constexpr i32 at_flags = static_cast<i32>(offsetof(State, flags));
 
 constexpr i32 at_vector(unsigned n) { return static_cast<i32>(offsetof(State, fpu) + offsetof(FpuState, zmm) + 64 * n); }
 
+inline constexpr i32 at_fip = static_cast<i32>(offsetof(State, fpu) + offsetof(FpuState, fip));
 inline constexpr i32 at_mxcsr = static_cast<i32>(offsetof(State, fpu) + offsetof(FpuState, mxcsr));
 
 /// Where the tags of an address lie: (address >> tag_shift) & tag_mask from the first ones.

@@ -16,6 +16,7 @@ inline constexpr u64 default_code_cache = 64 << 20, least_code_cache = 1 << 20, 
 
 /// What it has done; for people.
 struct TranslatorStats {
+    u64 instructions = 0; ///< retired in runs of translated code, those that went to handlers included
     u64 blocks = 0, links = 0, runs = 0, dropped = 0, flushes = 0, code_bytes = 0;
     /// Instructions that went to the interpreter's handler, the most frequent mnemonic first: `always` because there is no translation,
     /// `slow` because the translation did not simply succeed (a miss in the TLB, a device, a fault).

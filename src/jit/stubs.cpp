@@ -84,7 +84,7 @@ void write_leave_vectors(Assembler& a, const TranslatedAccess::Layout& layout, b
 }
 
 const void* handle(State* state, Block* block, unsigned k) {
-    return TranslatedAccess::handle(*static_cast<Cpu*>(state), *block, k & ~slow_way, k & slow_way);
+    return TranslatedAccess::handle(*static_cast<Cpu*>(state), *block, k & ~(slow_way | wants_quiet), k & slow_way, k & wants_quiet);
 }
 
 constexpr host::Gp saved[] = {host::rbx, host::rbp, host::r12, host::r13, host::r14, host::r15};

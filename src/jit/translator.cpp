@@ -3,6 +3,7 @@
 #include "jit/translator.h"
 
 #include "base/error.h"
+#include "jit/proof.h"
 #include "x86/cpu.h"
 
 #include <fmt/format.h>
@@ -54,10 +55,16 @@ Candidate next_on_path(Block& block) {
     return taken.heat > not_taken.heat ? taken : not_taken;
 }
 
+bool checked_build() {
+    bool checked = false;
+    DCHECK((checked = true));
+    return checked;
+}
+
 } // namespace
 
 Translator::Translator(u64 code_size)
-    : memory_(code_size), range_(memory_.next(), code_size, &recover, this), handled_(2 * (ZYDIS_MNEMONIC_MAX_VALUE + 1)) {}
+    : memory_(code_size), range_(memory_.next(), code_size, &recover, this), proves_(checked_build()), handled_(2 * (ZYDIS_MNEMONIC_MAX_VALUE + 1)) {}
 
 Translator::~Translator() = default;
 
@@ -138,7 +145,7 @@ std::vector<Part> Translator::straddling(Cpu& cpu, Block& block, std::span<u8> b
 }
 
 void Translator::translate(Cpu& cpu, Block& block) {
-    if (!block.host || cpu.code_mode().bits != 64 || memory_.room() < reserve)
+    if (!block.host || !Emitter::takes(cpu.code_mode()) || memory_.room() < reserve)
         return;
     if (!prepared_)
         prepare(cpu);
@@ -162,10 +169,21 @@ void Translator::translate(Cpu& cpu, Block& block) {
     }
     for (const Emitter::FaultPlace& p : emitter.fault_places())
         fault_places_[reinterpret_cast<u64>(at) + code.labelOffset(p.at)] = reinterpret_cast<u64>(at) + code.labelOffset(p.slow);
+    if (proves_)
+        prove({at, code.codeSize()}, code, emitter);
     block.code = at;
     ++stats_.blocks;
     if (perf_map_) [[unlikely]]
         fmt::print(perf_map_.get(), "{:x} {:x} guest {:x}\n", reinterpret_cast<u64>(at), code.codeSize(), cpu.rip);
+}
+
+void Translator::prove(std::span<const u8> bytes, const asmjit::CodeHolder& code, const Emitter& emitter) const {
+    std::vector<u64> entries;
+    for (const Emitter::FaultPlace& p : emitter.fault_places())
+        entries.push_back(code.labelOffset(p.slow));
+    const auto wrong = disprove(bytes, reinterpret_cast<u64>(bytes.data()), entries, {layout_, stubs_, emitter.environment().jump_table});
+    if (wrong)
+        bug("translated code that cannot be proven: " + *wrong, __FILE__, __LINE__);
 }
 
 void Translator::follow(Cpu& cpu, Block& block) {
@@ -179,6 +197,7 @@ Block*& Translator::run(Cpu& cpu, Block& block) {
         follow(cpu, block);
     reached(block);
     ++stats_.runs;
+    const u64 before = cpu.retired;
     TranslatedAccess::begin(cpu, block);
     TranslatedAccess::run(cpu).handled = handled_.data();
     HostCodeRange::use_signal_stack();
@@ -186,11 +205,14 @@ Block*& Translator::run(Cpu& cpu, Block& block) {
     enter_(&cpu, block.code);
     running_ = nullptr;
     TranslatedRun& r = TranslatedAccess::run(cpu);
-    if (r.edge >= TranslatedRun::by_handler)
+    if (r.edge >= TranslatedRun::by_handler) {
+        stats_.instructions += cpu.retired - before;
         return r.block->followers[r.edge & 1];
+    }
     const Departure& departure = *static_cast<const Departure*>(r.departure);
     r.block = departure.block;
     TranslatedAccess::end(cpu, static_cast<i64>(r.kept[0]), r.edge == 1);
+    stats_.instructions += cpu.retired - before;
     if (r.edge == TranslatedRun::at_head)
         return r.block;
     if (departure.joint >= 0) {

@@ -40,6 +40,9 @@ public:
 
     TranslatorStats stats() const;
 
+    /// From now on proves of each block that it touches nothing but what it may (jit/proof.h); builds with DCHECK do so anyway.
+    void prove_blocks() { proves_ = true; }
+
     /// From now on names each block for perf on the host, in /tmp/perf-PID.map. False: the file cannot be written.
     bool name_for_perf();
 
@@ -76,12 +79,13 @@ private:
         return *jump_table_;
     }
     void find_jump_table(u32 mode);
+    void prove(std::span<const u8> bytes, const asmjit::CodeHolder& code, const Emitter& emitter) const;
     void flush();
 
     CodeMemory memory_;
     std::unordered_map<u64, u64> fault_places_; ///< host instructions that may raise SIGFPE, and where to go on
     HostCodeRange range_;
-    bool prepared_ = false;
+    bool prepared_ = false, proves_;
     TranslatedAccess::Layout layout_{};
     Stubs stubs_;
     Enter enter_ = nullptr;

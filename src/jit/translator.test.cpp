@@ -1,69 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The translator beside the interpreter on small programs: the same registers, time and memory wherever slices end.
-#include "jit/translator.h"
-
-#include "x86/bare_machine.h"
-
-#include <gtest/gtest.h>
-
-#include <functional>
+#include "jit/two_engines.h"
 
 using namespace vitrine;
 using namespace vitrine::jit;
 namespace x86 = asmjit::x86;
 
 namespace {
-
-using Program = std::function<void(x86::Assembler&)>;
-
-struct Machine : BareMachine {
-    explicit Machine(bool translated, u64 size = least_code_cache) {
-        if (!translated)
-            return;
-        translator = std::make_unique<Translator>(size);
-        code.connect(translator.get());
-        cpu.connect(*translator);
-    }
-
-    void load(const Program& program) {
-        asmjit::CodeHolder holder;
-        holder.init(asmjit::Environment::host(), code_at);
-        x86::Assembler a(&holder);
-        program(a);
-        ASSERT_EQ(holder.flatten(), asmjit::kErrorOk);
-        ASSERT_EQ(holder.resolveUnresolvedLinks(), asmjit::kErrorOk);
-        ASSERT_EQ(holder.relocateToBase(code_at), asmjit::kErrorOk);
-        std::vector<u8> bytes(holder.codeSize());
-        holder.copyFlattenedData(bytes.data(), bytes.size());
-        put(code_at, bytes);
-    }
-
-    std::unique_ptr<Translator> translator;
-};
-
-/// Runs the program on both in slices of `slice`, and compares after each one.
-void compare(const Program& program, u64 slice, u64 slices) {
-    Machine interpreted(false), translated(true);
-    interpreted.load(program);
-    translated.load(program);
-    for (u64 n = 0; n < slices; ++n) {
-        const RunEnd a = interpreted.run(slice), b = translated.run(slice);
-        ASSERT_EQ(a, b) << "slice " << n << translated.cpu.stop_reason().text;
-        ASSERT_EQ(interpreted.cpu.rip, translated.cpu.rip) << "slice " << n << " of " << slice;
-        for (unsigned r = 0; r < 16; ++r)
-            ASSERT_EQ(interpreted.cpu.gpr[r], translated.cpu.gpr[r]) << "register " << r << " after slice " << n << " of " << slice;
-        ASSERT_EQ(interpreted.cpu.rflags(), translated.cpu.rflags()) << "slice " << n << " of " << slice;
-        ASSERT_EQ(interpreted.cpu.retired, translated.cpu.retired);
-        ASSERT_EQ(interpreted.cpu.cr2, translated.cpu.cr2);
-        ASSERT_EQ(interpreted.clock.now(), translated.clock.now());
-        if (a == RunEnd::stopped)
-            break;
-    }
-    EXPECT_EQ(std::memcmp(interpreted.space->ram(), translated.space->ram(), 16_MiB), 0);
-    if (slice * slices > 1'000'000) {
-        EXPECT_GT(translated.translator->stats().blocks, 0u);
-    }
-}
 
 constexpr u64 data = BareMachine::data_at;
 

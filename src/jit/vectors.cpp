@@ -58,16 +58,16 @@ bool accepts(Source& s) {
         return false;
     const Decoded d = decoded(s);
     const VectorForm form(d);
-    if (form.mmx || form.unit == FpuUnit::avx512 || form.unit == FpuUnit::mmx || refused(*s.mode, form.unit) || !s.insn->extra)
+    if (form.unit == FpuUnit::avx512 || refused(*s.mode, form.unit) || !s.insn->extra)
         return false;
-    if (form.memory && (s.insn->address_mask != ~0ull || s.insn->operand_size != form.memory_size || form.memory_size == 0 || form.memory_size > 32))
+    if (form.memory && (!reachable(s) || s.insn->operand_size != form.memory_size || form.memory_size == 0 || form.memory_size > 32))
         return false;
     for (unsigned n = 0; n < s.info.operand_count; ++n) {
         const ZydisDecodedOperand& o = s.operands[n];
         if (o.type != ZYDIS_OPERAND_TYPE_REGISTER)
             continue;
         const auto c = ZydisRegisterGetClass(o.reg.value);
-        if (vector_bytes(o) || c == ZYDIS_REGCLASS_FLAGS)
+        if (vector_bytes(o) || c == ZYDIS_REGCLASS_FLAGS || c == ZYDIS_REGCLASS_MMX)
             continue;
         if (o.reg.value == ZYDIS_REGISTER_MXCSR)
             continue;
@@ -78,6 +78,7 @@ bool accepts(Source& s) {
     }
     if (!host_form(d, places))
         return false;
+    s.x87 = form.mmx;
     s.kills = writes_flags(s) ? all_flags : no_flags;
     s.reads = form.floating ? all_flags : no_flags; // the slow way after an exception
     return true;
@@ -88,12 +89,14 @@ void vector(Emitter& e, const Source& s) {
     const VectorForm form(d);
     const HostForm bytes = *host_form(d, places);
     const bool wide = (s.mode->xcr0 & 2) != 0;
-    e.need_vectors(wide);
+    if (form.unit != FpuUnit::mmx)
+        e.need_vectors(wide);
     if (form.floating)
         e.save_flags();
+    e.look_at_x87(s);
     if (form.memory) {
         e.clobber_flags();
-        e.effective_address(s);
+        e.effective_address(s, form.memory_size);
         if (form.aligned) {
             e.a.test(host::gpb_lo(address.id()), form.memory_size - 1);
             e.a.jnz(e.slow());
@@ -120,7 +123,8 @@ void vector(Emitter& e, const Source& s) {
         e.flags_made();
 }
 
-bool accepts_zero(Source& s) { return s.info.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX && !refused(*s.mode, FpuUnit::avx); }
+/// In 32-bit code they are about eight registers only.
+bool accepts_zero(Source& s) { return s.mode->bits == 64 && s.info.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX && !refused(*s.mode, FpuUnit::avx); }
 
 /// VZEROUPPER and VZEROALL reach up to the last bit that there is.
 void zero(Emitter& e, const Source& s) {

@@ -118,7 +118,7 @@ void Cpu::mode_changed() {
     m.osfxsr = cr4 & cr4::osfxsr;
     m.osxsave = cr4 & cr4::osxsave;
     m.xcr0 = static_cast<u8>(((xcr0 & 6) == 6) | ((xcr0 & 0xe6) == 0xe6) << 1);
-    mode_key_ = m.key();
+    note_flat_segments();
     if (glass_.on(Topic::cpu) && (m.bits != before.bits || m.protected_ != before.protected_ || m.long_mode != before.long_mode)) [[unlikely]]
         glass_.tell(Topic::cpu, "mode", {{"is", name_of(m)}, {"was", name_of(before)}, {"rip", rip}});
     rip_mask_ = m.bits == 64 ? ~0ull : 0xffff'ffff;
@@ -127,6 +127,21 @@ void Cpu::mode_changed() {
         segment_base_[i] = m.bits == 64 && i != fs && i != gs ? 0 : segments[i].base;
     paging_changed();
     events_changed();
+}
+
+void Cpu::note_flat_segments() {
+    CodeMode& m = code_mode_;
+    m.flat = m.fs_whole = m.gs_whole = false;
+    if (m.bits != 64 && m.protected_) {
+        const auto whole = [this](SegmentName s) { // writable data, growing up
+            return segments[s].usable() && segments[s].limit == 0xffff'ffff && (segments[s].type() & 0xe) == 2;
+        };
+        const auto flat = [&](SegmentName s) { return whole(s) && segments[s].base == 0; };
+        m.flat = segments[cs].base == 0 && segments[cs].limit == 0xffff'ffff && flat(ss) && flat(ds) && flat(es);
+        m.fs_whole = whole(fs);
+        m.gs_whole = whole(gs);
+    }
+    mode_key_ = m.key();
 }
 
 TlbKey Cpu::tlb_key() const {
@@ -505,6 +520,7 @@ void Cpu::state(Visitor& v) {
     v.field("trap exit due", trap_exit_due);
     v.field("mtf due", mtf_due);
     v.field("preemption due", preemption_due);
+    v.field("delivery time", delivery_time);
     if (v.loading()) {
         if (!interceptor && (vpid || cr0_required || cr4_required || intercepts || is_aligned(apic_access_page, page_size) || virtual_interrupt ||
                              init_blocked || nmi_never_blocked || iret_keeps_nmi_blocked || trap_exit_due || mtf_due || preemption_due)) {

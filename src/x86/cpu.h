@@ -175,6 +175,8 @@ public:
     /// The cache of a data segment (ES, DS, FS, GS) changed and nothing else.
     void segment_changed(SegmentName s) {
         segment_base_[s] = mode64() && s != fs && s != gs ? 0 : segments[s].base;
+        if (!mode64())
+            note_flat_segments();
     }
     /// CR3, paging bits of CR0/CR4/EFER changed: selects the address space (see tlb.h); flush rules are the caller's.
     void paging_changed();
@@ -297,14 +299,19 @@ public:
     Faultable<u64> pop(unsigned size);
     /// As pop without moving RSP: the value `skip` bytes above it.
     Faultable<u64> peek(unsigned size, u64 skip = 0);
+    /// Sets RSP at the stack's width. 32 bits clear the upper half, as every result of 32 bits does.
+    void set_rsp(u64 value) { gpr[rsp] = code_mode_.bits != 64 && !code_mode_.stack32 ? (gpr[rsp] & ~0xffffull) | (value & 0xffff)
+                                         : code_mode_.bits != 64                      ? value & 0xffff'ffff
+                                                                                      : value; }
     /// Adds to RSP at the stack's width.
-    void add_rsp(u64 delta);
+    void add_rsp(u64 delta) { set_rsp(gpr[rsp] + delta); }
 
     // ---- seams for VMX ----------------------------------------------------------------------------------------------
     u64 intercepts = 0; ///< bit per Intercept
     bool intercepted(Intercept i) const { return (intercepts >> static_cast<unsigned>(i)) & 1; }
     Interceptor* interceptor = nullptr;
     SecondLevel* second_level = nullptr;
+    bool sub_pages = false; ///< the second level may allow writes to parts of a page: each part that a write touches is asked for
     VmxPort* vmx = nullptr;
     u16 vpid = 0;                       ///< tags translations
     u64 cr0_required = 0, cr4_required = 0; ///< bits that VMX operation fixes to 1
@@ -316,6 +323,7 @@ public:
     bool trap_exit_due = false;         ///< an exit follows the instruction under way
     bool mtf_due = false;               ///< a monitor-trap-flag exit is pending
     bool preemption_due = false;        ///< the VMX-preemption timer has expired
+    u64 delivery_time = 0;              ///< with Intercept::instruction_timeout: what events without an instruction between may take, 1 ns each
     bool nmi_unblocked = false;         ///< the instruction under way is an IRET that unblocked NMIs
     /// What blocks events at the instruction under way or, between instructions, at the next one.
     bool blocked_by_sti() const { return sti_shadow || sti_now_; }
@@ -336,6 +344,8 @@ public:
     void save_x87();  ///< brings the image in `fpu` up to date
     void drop_x87();  ///< `fpu` was changed: the next x87 instruction loads it again
     bool x87_in_host = false;
+    /// They are there, all exceptions are masked and none is pending: before the control word is loaded again, none can become pending.
+    bool x87_quiet = false;
 
     void state(Visitor& v);
 
@@ -359,6 +369,8 @@ private:
     Faultable<> system_slow(Linear a, void* data, unsigned size, bool write);
     /// One page of an access: fills the TLB, returns the physical address.
     Faultable<Physical> translate(Linear a, Use use, Privilege p);
+    /// The same for `size` bytes within a page.
+    Faultable<Physical> translate(Linear a, unsigned size, Use use, Privilege p);
     Faultable<Translation*> walk(Linear a, Use use, Privilege p, TlbTable& table);
     Faultable<Translation> walk_tables(Linear a, Use use, Privilege p);
     Fault page_fault(Linear a, Use use, Privilege p, u32 code);
@@ -371,6 +383,7 @@ private:
     void note_watchpoints(Linear a, unsigned size, Use use);
     Faultable<> check(Linear a, unsigned size, Use use);
     Fault not_canonical();
+    void note_flat_segments();
     Linear wrapped(Linear a) const;
     Faultable<Linear> stack_address(u64 offset, unsigned size, Use use);
     friend class Walker;
@@ -388,6 +401,7 @@ private:
     /// EPTP, or 0 without EPT: translations of different roots never mix.
     u64 present_root() const { return second_level ? second_level->root() : 0; }
     void shutdown(const Event& event);
+    void hang(const Event& event);
     Faultable<Block*> fetch(); ///< the block at rip
     const u8* code_at_rip() const;
     Block* known_block(Block*& guess);

@@ -5,6 +5,7 @@
 #include "x86/decoder.h"
 #include "x86/model.h"
 #include "x86/ops.h"
+#include "x86/ops/bus_lock.h"
 #include "x86/thunk.h"
 
 namespace vitrine {
@@ -17,29 +18,12 @@ Outcome too_long(Cpu& cpu, const Instruction&) { return cpu.gp(); }
 
 Outcome not_implemented(Cpu& cpu, const Instruction& insn) { return cpu.unimplemented(insn, "instruction"); }
 
-ZydisMachineMode machine_mode(const CodeMode& mode) {
-    switch (mode.bits) {
-    case 64: return ZYDIS_MACHINE_MODE_LONG_64;
-    case 32: return mode.long_mode ? ZYDIS_MACHINE_MODE_LONG_COMPAT_32 : ZYDIS_MACHINE_MODE_LEGACY_32;
-    default:
-        if (!mode.protected_)
-            return ZYDIS_MACHINE_MODE_REAL_16;
-        return mode.long_mode ? ZYDIS_MACHINE_MODE_LONG_COMPAT_16 : ZYDIS_MACHINE_MODE_LEGACY_16;
-    }
-}
-
-ZydisStackWidth stack_width(const CodeMode& mode) {
-    return mode.bits == 64 ? ZYDIS_STACK_WIDTH_64 : mode.stack32 ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16;
-}
-
 } // namespace
 
 /// Decodes at `bytes`; false only when the bytes end before the instruction does.
 bool CodeCache::decode_one(const CodeMode& mode, const u8* bytes, unsigned size, u16 offset, Instruction& out, u16& flags,
                            bool& truncated) const {
-    ZydisDecoder decoder;
-    // A 32-bit code segment in real or virtual-8086 mode ("unreal") decodes as protected 32-bit code does.
-    ZydisDecoderInit(&decoder, machine_mode(mode), stack_width(mode));
+    const ZydisDecoder decoder = decoder_for(mode);
     ZydisDecodedInstruction info;
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
     const unsigned limit = size < ZYDIS_MAX_INSTRUCTION_LENGTH ? size : ZYDIS_MAX_INSTRUCTION_LENGTH;
@@ -64,6 +48,8 @@ bool CodeCache::decode_one(const CodeMode& mode, const u8* bytes, unsigned size,
     out.handler = model_.allows(info) ? bind(decoded, out, flags) : undefined_opcode;
     if (!out.handler)
         out.handler = not_implemented;
+    else if (out.lock && out.handler != undefined_opcode)
+        out.handler = ops::bind_lock(decoded, out, out.handler);
     if (out.handler == undefined_opcode || out.handler == not_implemented)
         flags |= ends_block;
     return true;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Corrections of Zydis 4.0, each found by the host oracle.
+// Which decoder a mode has, and corrections of Zydis 4.0, each found by the host oracle.
 #include "x86/decoder.h"
 
 namespace vitrine {
@@ -15,7 +15,29 @@ void correct_base(const ZydisDecodedInstruction& info, ZydisDecodedOperand& o) {
     o.mem.disp.value = info.raw.disp.value;
 }
 
+ZydisMachineMode machine_mode(const CodeMode& mode) {
+    switch (mode.bits) {
+    case 64: return ZYDIS_MACHINE_MODE_LONG_64;
+    case 32: return mode.long_mode ? ZYDIS_MACHINE_MODE_LONG_COMPAT_32 : ZYDIS_MACHINE_MODE_LEGACY_32;
+    default:
+        if (!mode.protected_)
+            return ZYDIS_MACHINE_MODE_REAL_16;
+        return mode.long_mode ? ZYDIS_MACHINE_MODE_LONG_COMPAT_16 : ZYDIS_MACHINE_MODE_LEGACY_16;
+    }
+}
+
+ZydisStackWidth stack_width(const CodeMode& mode) {
+    return mode.bits == 64 ? ZYDIS_STACK_WIDTH_64 : mode.stack32 ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16;
+}
+
 } // namespace
+
+ZydisDecoder decoder_for(const CodeMode& mode) {
+    ZydisDecoder decoder;
+    // A 32-bit code segment in real or virtual-8086 mode ("unreal") decodes as protected 32-bit code does.
+    ZydisDecoderInit(&decoder, machine_mode(mode), stack_width(mode));
+    return decoder;
+}
 
 ZyanStatus decode_instruction(const ZydisDecoder& decoder, const u8* bytes, unsigned size, ZydisDecodedInstruction& info,
                               ZydisDecodedOperand* operands) {

@@ -29,8 +29,8 @@ struct FpuState {
     alignas(16) std::array<u8, fxsave::st + 128> x87{};
     u64 fip = 0, fdp = 0; ///< last x87 instruction and operand; kept in software, the same on every host
     u16 fop = 0;
-    /// Operand and opcode of the last instruction, which become `fdp` and `fop` if an unmasked exception is found pending.
-    /// Nothing once Cpu::save_x87() has been called.
+    /// Operand and opcode of the last instruction, which become `fdp` (if it has an operand in memory) and `fop` if an unmasked exception
+    /// is found pending. Zero once Cpu::save_x87() has been called. Not kept while no exception can become pending (Cpu::x87_quiet).
     u64 last_operand = 0;
     u16 last_opcode = 0;
     bool last_valid = false;
@@ -38,6 +38,13 @@ struct FpuState {
     u16 fcw() const { return word(fxsave::fcw); }
 
     u16 fsw() const { return word(fxsave::fsw); }
+
+    /// No instruction is the last one any more.
+    void forget_last() {
+        last_operand = 0;
+        last_opcode = 0;
+        last_valid = false;
+    }
 
     /// FNINIT.
     void initialize_x87();

@@ -29,10 +29,13 @@ struct CodeMode {
     bool osfxsr = false;   ///< CR4.OSFXSR
     bool osxsave = false;  ///< CR4.OSXSAVE
     u8 xcr0 = 0;           ///< bit 0: SSE and AVX enabled (XCR0[2:1] = 3); bit 1: AVX-512 enabled (XCR0[7:5] = 7)
+    // Outside 64-bit mode, what translated code need not check because nothing can go wrong:
+    bool flat = false;     ///< CS, SS, DS and ES are all 4 GiB from 0, the data segments writable
+    bool fs_whole = false, gs_whole = false; ///< that segment has 4 GiB of writable data, whatever its base
 
     constexpr u32 key() const {
         return bits | stack32 << 8 | protected_ << 9 | long_mode << 10 | fpu_em << 11 | fpu_ts << 12 | osfxsr << 13 |
-               osxsave << 14 | xcr0 << 16;
+               osxsave << 14 | xcr0 << 16 | flat << 18 | fs_whole << 19 | gs_whole << 20;
     }
 };
 
@@ -42,7 +45,7 @@ struct Instruction {
     u64 immediate = 0;      ///< sign- or zero-extended to the operand size; branch displacement (sign-extended); moffs address
     i64 displacement = 0;   ///< of the memory operand; RIP-relative ones are relative to block_register
     u64 address_mask = ~0ull; ///< by address size
-    const void* extra = nullptr; ///< a thunk, or the second immediate; owned by the block's arena
+    const void* extra = nullptr; ///< a thunk, or the second immediate; owned by the block's arena; or the handler behind `lock`
     u16 offset = 0;         ///< from the first byte of the block: rip = block rip + offset
     u8 length = 0;
     u8 base = 16, index = 16, scale = 0; ///< memory operand: gpr[base] + (gpr[index] << scale) + displacement
@@ -52,7 +55,7 @@ struct Instruction {
     u8 rm = 0;              ///< the same for the second register operand
     u8 condition = 0;       ///< Jcc, SETcc, CMOVcc: the opcode's low four bits; shifts etc. may use it freely
     bool checked = false;   ///< memory operand needs segment checks (every mode but 64-bit)
-    bool lock = false;
+    bool lock = false;      ///< it locks memory: a LOCK prefix, or XCHG with memory
     u8 rep = 0;             ///< 0, or F3h, or F2h
     u8 address_size = 8;    ///< bytes
     u16 mnemonic = 0;       ///< ZydisMnemonic, for messages

@@ -197,6 +197,7 @@ void drop_inner_segments(Cpu& cpu) {
             // The base stays, and 64-bit code can use it (FS and GS).
             cpu.segments[name].selector = 0;
             cpu.segments[name].rights |= static_cast<u32>(rights::unusable.mask());
+            cpu.segment_changed(name);
         }
     }
 }

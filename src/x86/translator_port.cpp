@@ -13,7 +13,7 @@ TranslatedAccess::Layout TranslatedAccess::layout(const Cpu& cpu) {
         return static_cast<i32>(static_cast<const u8*>(field) - state);
     };
     VERIFY(at(static_cast<const CallRoom*>(&cpu)) == -static_cast<i32>(sizeof(CallRoom)));
-    return {at(&cpu.tags_), at(&cpu.segment_base_), at(&cpu.translated_)};
+    return {at(&cpu.tags_), at(&cpu.segment_base_), at(&cpu.translated_), at(&cpu.x87_quiet)};
 }
 
 TranslatedRun& TranslatedAccess::run(Cpu& cpu) { return cpu.translated_; }
@@ -46,7 +46,7 @@ bool TranslatedAccess::still_mapped(const Cpu& cpu, const Block& block) {
     return tags.exec == page && page + tags.addend == reinterpret_cast<u64>(block.host) - block.start.page_offset();
 }
 
-const void* TranslatedAccess::handle(Cpu& cpu, Block& block, unsigned k, bool slow) {
+const void* TranslatedAccess::handle(Cpu& cpu, Block& block, unsigned k, bool slow, bool wants_quiet) {
     TranslatedRun& r = cpu.translated_;
     const i64 whole = static_cast<i64>(block.instructions.size());
     settle(cpu, whole);
@@ -62,7 +62,8 @@ const void* TranslatedAccess::handle(Cpu& cpu, Block& block, unsigned k, bool sl
     const Outcome outcome = insn->handler(cpu, *insn);
     if (outcome == Outcome::next && block.host && !cpu.cut_) {
         const i64 extra = static_cast<i64>(cpu.extra_);
-        const bool asked_to_leave = cpu.run_end_ != insn && (extra == 0 || cpu.attention_);
+        const bool asked_to_leave = (cpu.run_end_ != insn && (extra == 0 || cpu.attention_)) || (wants_quiet && !cpu.x87_quiet) ||
+                                    cpu.mode_key_ != block.mode; // a segment was loaded
         if (!asked_to_leave && (r.true_left() >= extra || k + 1 == whole)) {
             cpu.slice_used_ += cpu.extra_;
             cpu.extra_ = 0;
@@ -86,7 +87,7 @@ const void* TranslatedAccess::handle(Cpu& cpu, Block& block, unsigned k, bool sl
 void TranslatedAccess::end(Cpu& cpu, i64 offset, bool checked) {
     const TranslatedRun& r = cpu.translated_;
     settle(cpu, 0);
-    cpu.rip = r.page + static_cast<u64>(offset);
+    cpu.rip = cpu.mask_rip(r.page + static_cast<u64>(offset));
     if (!checked || cpu.canonical(cpu.rip)) [[likely]]
         return;
     const Instruction& branch = r.block->instructions.back();

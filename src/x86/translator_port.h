@@ -66,7 +66,7 @@ class TranslatedAccess {
 public:
     /// Where the fields that translated code touches lie, counted from the processor's State.
     struct Layout {
-        i32 tags, segment_base, run;
+        i32 tags, segment_base, run, x87_quiet;
     };
     static Layout layout(const Cpu& cpu);
 
@@ -75,8 +75,9 @@ public:
     /// Before translated code is entered at the head of `block`.
     static void begin(Cpu& cpu, const Block& block);
     /// Instruction `k` of the block by its handler, registers and status being home. Null: the run ends here, with rip, time and events
-    /// as the interpreter leaves them. `follows`: the next instruction does. Else the code of the block that comes next.
-    static const void* handle(Cpu& cpu, Block& block, unsigned k, bool slow);
+    /// as the interpreter leaves them. `follows`: the next instruction does. Else the code of the block that comes next. `wants_quiet`:
+    /// the code behind it may only be run when Cpu::x87_quiet.
+    static const void* handle(Cpu& cpu, Block& block, unsigned k, bool slow, bool wants_quiet);
     static inline const void* const follows = reinterpret_cast<const void*>(u64{1});
     /// After translated code ended between two blocks, the next one being at byte `offset` from the start of the code page (may lie
     /// outside of it). `checked`: a branch that must not reach there if no address can be there.

@@ -16,6 +16,7 @@ constexpr u64 present = 1, writable = 2, user = 4, accessed_dirty = 0x60, no_exe
 Guest::Guest(bool translated) : owner_(std::make_unique<BareMachine>("max")), machine_(*owner_) {
     if (translated) {
         translator_ = std::make_unique<jit::Translator>(16 << 20);
+        translator_->prove_blocks();
         machine_.code.connect(translator_.get());
         machine_.cpu.connect(*translator_);
     }
@@ -135,9 +136,9 @@ Block* Guest::translate() {
 bool Guest::run(const Case& c, Side& out, std::string& why) {
     Cpu& cpu = machine_.cpu;
     std::memcpy(at(data_at), c.memory.data(), memory_size);
-    const bool translated = translator_ && c.bits == 64;
-    put_code(c.address, std::span(c.bytes).first(c.length), translated);
     put_registers(c);
+    const bool translated = translator_ && jit::Emitter::takes(cpu.code_mode());
+    put_code(c.address, std::span(c.bytes).first(c.length), translated);
     happened_ = false;
     u64 count = 1;
     if (translated && !(c.registers.rflags & rflags::tf))

@@ -11,7 +11,7 @@ namespace vitrine::oracle {
 
 class Guest final : public Interceptor {
 public:
-    /// With `translated`, 64-bit code is run by the translator wherever it takes it.
+    /// With `translated`, code is run by the translator wherever it takes it.
     explicit Guest(bool translated = false);
 
     /// A run of instructions from the case's address on, of which at most `count` are executed; `begin` is what the case says of

@@ -75,7 +75,7 @@ bool broken_handler_is_noticed(const Broken& b, const Repertoire& repertoire, Tr
     auto c = std::make_unique<Case>(), changed = std::make_unique<Case>();
     unsigned ran = 0;
     for (u64 n = 0; n < 2000; ++n) {
-        if (!repertoire.make_one(*c, 77, n, b.mnemonic))
+        if (!repertoire.make_one(*c, 77, n, b.mnemonic, 0))
             continue;
         *changed = *c;
         // The opcode is where ModRM is not yet: found by changing bytes until the decoder reads the other mnemonic.

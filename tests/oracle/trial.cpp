@@ -78,9 +78,11 @@ bool Repertoire::make(Case& c, u64 seed, u64 index, Progress& p) const {
     return fill(c, random, m, forms_[mode], &p);
 }
 
-bool Repertoire::make_one(Case& c, u64 seed, u64 index, ZydisMnemonic m) const {
+bool Repertoire::make_one(Case& c, u64 seed, u64 index, ZydisMnemonic m, unsigned mode) const {
+    if (std::find(tried_[mode].begin(), tried_[mode].end(), m) == tried_[mode].end())
+        return false;
     Random random(seed, index);
-    return fill(c, random, m, forms_[0], nullptr);
+    return fill(c, random, m, forms_[mode], nullptr);
 }
 
 /// The case itself, or for 32- and 16-bit code what stands for it.

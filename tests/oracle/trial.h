@@ -48,8 +48,8 @@ public:
     /// Makes case `index`; false when this one must not run. Rows of case_skips() that said so are counted.
     bool make(Case& c, u64 seed, u64 index, Progress& p) const;
 
-    /// Makes a case of one mnemonic in 64-bit mode.
-    bool make_one(Case& c, u64 seed, u64 index, ZydisMnemonic m) const;
+    /// Makes a case of one mnemonic in one mode: 0, 1 and 2 are 64-, 32- and 16-bit code. False also where the mode has no such one.
+    bool make_one(Case& c, u64 seed, u64 index, ZydisMnemonic m, unsigned mode) const;
 
     const Forms& forms(unsigned mode) const { return forms_[mode]; }
 

@@ -114,7 +114,7 @@ template <class T> Outcome enter(Cpu& cpu, const Instruction& i) {
     // The new top must be writable, though nothing is written there.
     const Linear last = TRY(cpu.segmented(ss, top & mask, sizeof(T), Use::write));
     TRY(cpu.probe(last, sizeof(T), Use::write));
-    cpu.gpr[rsp] = (cpu.gpr[rsp] & ~mask) | (top & mask);
+    cpu.set_rsp(top);
     set<T>(cpu, rbp, static_cast<T>((cpu.gpr[rsp] & ~mask) | (frame & mask)));
     return next(cpu, i);
 }
@@ -125,8 +125,8 @@ Handler bind_enter(const Decoded& d, Instruction& out) {
 }
 
 template <class T> Outcome leave(Cpu& cpu, const Instruction& i) {
-    const u64 mask = stack_mask(cpu), before = cpu.gpr[rsp];
-    cpu.gpr[rsp] = (before & ~mask) | (cpu.gpr[rbp] & mask);
+    const u64 before = cpu.gpr[rsp];
+    cpu.set_rsp(cpu.gpr[rbp]);
     const Faultable<T> link = peek<T>(cpu);
     if (!link) {
         cpu.gpr[rsp] = before;

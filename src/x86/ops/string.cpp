@@ -10,6 +10,7 @@
 #include "x86/ops/forms.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace vitrine {
 
@@ -68,6 +69,24 @@ template <class T> T element(const u8* at) {
     return value;
 }
 
+/// `size` bytes whose first `known` ones are there are that pattern all over: each piece is as long as all before it.
+void spread(u8* at, u64 known, u64 size) {
+    for (u64 done = known; done < size;) {
+        const u64 piece = std::min(done, size - done);
+        std::memcpy(at + done, at, piece);
+        done += piece;
+    }
+}
+
+/// How many bytes, eight at a time and at most `size`, are equal from the beginning on. `y` moves on by `step` bytes: 8, or 0 for the same ones.
+u64 equal_bytes(const u8* x, const u8* y, u64 size, unsigned step) {
+    u64 at = 0;
+    for (; at + 8 <= size; at += 8, y += step)
+        if (const u64 differ = element<u64>(x + at) ^ element<u64>(y))
+            return at + static_cast<u64>(std::countr_zero(differ)) / 8;
+    return at;
+}
+
 /// The distance from one element to the next.
 template <class T> i64 stride(const Cpu& cpu) {
     return cpu.flags & rflags::df ? -static_cast<i64>(sizeof(T)) : static_cast<i64>(sizeof(T));
@@ -97,6 +116,10 @@ struct Movs {
         if (distance <= 0 || static_cast<u64>(distance) >= bytes) {
             const u64 back = down ? bytes - sizeof(T) : 0;
             std::memmove(to - back, from - back, bytes);
+            return;
+        }
+        if (!down && distance >= static_cast<i64>(sizeof(T))) { // each element has been read before it is written: a pattern of `distance` bytes
+            spread(const_cast<u8*>(from), static_cast<u64>(distance), static_cast<u64>(distance) + bytes);
             return;
         }
         const i64 step = down ? -static_cast<i64>(sizeof(T)) : static_cast<i64>(sizeof(T));
@@ -152,11 +175,12 @@ struct Stos {
         const T value = get<T>(cpu, rax);
         if (cpu.flags & rflags::df)
             y -= (n - 1) * sizeof(T);
-        if constexpr (sizeof(T) == 1)
-            std::memset(y, value, n);
-        else
-            for (u64 k = 0; k < n; ++k)
-                std::memcpy(y + k * sizeof(T), &value, sizeof(T));
+        if (const T bytes = static_cast<T>(static_cast<u8>(value) * (static_cast<T>(~T{0}) / 0xff)); value == bytes) {
+            std::memset(y, static_cast<u8>(value), n * sizeof(T));
+        } else {
+            std::memcpy(y, &value, sizeof(T));
+            spread(y, sizeof(T), n * sizeof(T));
+        }
         to.advance(cpu, n * sizeof(T));
         return Step{.count = n};
     }
@@ -221,6 +245,12 @@ struct Scas {
             const void* hit = std::memchr(x, static_cast<u8>(value), n);
             k = hit ? static_cast<u64>(static_cast<const u8*>(hit) - x) : n;
         } else {
+            if (step > 0 && !until) {
+                u64 pattern;
+                for (unsigned at = 0; at < 8; at += sizeof(T))
+                    std::memcpy(reinterpret_cast<u8*>(&pattern) + at, &value, sizeof(T));
+                k = equal_bytes(x, reinterpret_cast<const u8*>(&pattern), n * sizeof(T), 0) / sizeof(T);
+            }
             while (k < n && (element<T>(x + static_cast<i64>(k) * step) == value) != until)
                 ++k;
         }
@@ -269,7 +299,7 @@ struct Cmps {
             const i64 at = static_cast<i64>(k) * step;
             return element<T>(x + at) == element<T>(y + at);
         };
-        u64 k = 0;
+        u64 k = step > 0 && !until ? equal_bytes(x, y, n * sizeof(T), 8) / sizeof(T) : 0;
         while (k < n && equal(k) != until)
             ++k;
         const bool found = k < n;

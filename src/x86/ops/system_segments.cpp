@@ -53,16 +53,16 @@ Outcome push_segment(Cpu& cpu, const Instruction& i) {
     const u64 top = (cpu.gpr[rsp] - 4) & mask;
     const Linear at = TRY(cpu.segmented(ss, top, 2, Use::write));
     TRY(cpu.store<u16>(at, selector));
-    cpu.gpr[rsp] = (cpu.gpr[rsp] & ~mask) | top;
+    cpu.set_rsp(top);
     return next(cpu, i);
 }
 
 Outcome pop_segment(Cpu& cpu, const Instruction& i) {
     const u16 selector = static_cast<u16>(TRY(cpu.peek(i.operand_size)));
     // RSP moves at the width of the old stack segment.
-    const u64 mask = low_mask(8 * cpu.stack_size());
+    const u64 mask = low_mask(8 * cpu.stack_size()), kept = cpu.stack_size() == 2 ? ~mask : 0;
     TRY(load_segment(cpu, static_cast<SegmentName>(i.third), selector));
-    cpu.gpr[rsp] = (cpu.gpr[rsp] & ~mask) | ((cpu.gpr[rsp] + i.operand_size) & mask);
+    cpu.gpr[rsp] = (cpu.gpr[rsp] & kept) | ((cpu.gpr[rsp] + i.operand_size) & mask);
     return loaded(cpu, i);
 }
 

@@ -105,7 +105,8 @@ void load_x87(Cpu& cpu) {
                  : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",
                    "xmm13", "xmm14", "xmm15");
     cpu.x87_in_host = true;
-    cpu.fpu.last_valid = false;
+    cpu.fpu.forget_last();
+    control_changed(cpu);
 }
 
 void Cpu::save_x87() {
@@ -114,8 +115,8 @@ void Cpu::save_x87() {
     settle_pointers(*this);
     alignas(16) u8 image[fxsave::size];
     asm volatile("fxsave64 %0\n\tfninit" : "=m"(image));
-    x87_in_host = false;
-    fpu.last_valid = false;
+    x87_in_host = x87_quiet = false;
+    fpu.forget_last();
     fpu.x87.fill(0);
     std::memcpy(fpu.x87.data(), image, 5); // control, status, abridged tags
     for (unsigned n = 0; n < 8; ++n)
@@ -125,15 +126,21 @@ void Cpu::save_x87() {
 void Cpu::drop_x87() {
     if (x87_in_host)
         asm volatile("fninit");
-    x87_in_host = false;
-    fpu.last_valid = false;
+    x87_in_host = x87_quiet = false;
+    fpu.forget_last();
+}
+
+void control_changed(Cpu& cpu) {
+    constexpr u16 all_masked = 0x3f;
+    cpu.x87_quiet = (x87_control() & all_masked) == all_masked && !(x87_status() & x87_es);
 }
 
 void settle_pointers(Cpu& cpu) {
     FpuState& fpu = cpu.fpu;
     if (!fpu.last_valid || !(x87_status() & x87_es))
         return;
-    fpu.fdp = fpu.last_operand;
+    if ((fpu.last_opcode & 0xff) < 0xc0) // a ModRM byte that names memory
+        fpu.fdp = fpu.last_operand;
     fpu.fop = fpu.last_opcode & 0x7ff;
     fpu.last_valid = false;
 }
@@ -145,6 +152,7 @@ Faultable<> pending_x87_exception(Cpu& cpu) {
     // The DOS way: FERR# to the 8259, which answers through port F0h. Nothing is connected to FERR#; the exception is dropped.
     cpu.glass().odd(Topic::cpu, "x87.ferr-ignored", {{"rip", cpu.rip}, {"status", x87_status()}});
     asm volatile("fnclex");
+    control_changed(cpu);
     return {};
 }
 

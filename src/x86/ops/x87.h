@@ -16,6 +16,9 @@ inline void enter_x87_no_wait(Cpu& cpu) {
         load_x87(cpu);
 }
 
+/// The control word was loaded, or the status word: sees whether exceptions can become pending.
+void control_changed(Cpu& cpu);
+
 /// An unmasked exception became pending: the pointers of the instruction that raised it count. Call before the status word,
 /// or anything that clears it, is looked at by other means than a waiting instruction.
 void settle_pointers(Cpu& cpu);

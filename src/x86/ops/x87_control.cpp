@@ -81,6 +81,7 @@ bool wide(const Instruction& i) { return i.third != 0; }
 Outcome run_fninit(Cpu& cpu, const Instruction& i) {
     enter_x87_no_wait(cpu);
     asm volatile("fninit");
+    control_changed(cpu);
     cpu.fpu.fip = cpu.fpu.fdp = 0;
     cpu.fpu.fop = 0;
     cpu.fpu.last_valid = false;
@@ -92,6 +93,7 @@ Outcome run_fnclex(Cpu& cpu, const Instruction& i) {
     settle_pointers(cpu);
     cpu.fpu.last_valid = false;
     asm volatile("fnclex");
+    control_changed(cpu);
     return next(cpu, i);
 }
 
@@ -108,6 +110,7 @@ Outcome run_fldcw(Cpu& cpu, const Instruction& i) {
     const u16 value = TRY(cpu.load<u16>(TRY(cpu.address(i, 2, Use::read))));
     cpu.fpu.last_valid = false;
     asm volatile("fldcw %0" : : "m"(value));
+    control_changed(cpu);
     return next(cpu, i);
 }
 
@@ -141,6 +144,7 @@ Outcome run_fnstenv(Cpu& cpu, const Instruction& i) {
     cpu.fpu.last_valid = false;
     HostEnvironment e;
     asm volatile("fnstenv %0" : "=m"(e)); // masks all exceptions too
+    control_changed(cpu);
     u8 image[28];
     to_image(cpu, e, wide(i), image);
     TRY(cpu.store_bytes(a, image, size));
@@ -154,6 +158,7 @@ Outcome run_fldenv(Cpu& cpu, const Instruction& i) {
     TRY(cpu.load_bytes(TRY(cpu.address(i, size, Use::read)), image, size));
     const HostEnvironment e = from_image(cpu, image, wide(i));
     asm volatile("fldenv %0" : : "m"(e));
+    control_changed(cpu);
     return next(cpu, i);
 }
 
@@ -165,6 +170,7 @@ Outcome run_fnsave(Cpu& cpu, const Instruction& i) {
     settle_pointers(cpu);
     HostSave s;
     asm volatile("fnsave %0" : "=m"(s)); // leaves what FNINIT leaves
+    control_changed(cpu);
     u8 image[108];
     const unsigned head = to_image(cpu, s.environment, wide(i), image);
     std::memcpy(image + head, s.registers, sizeof s.registers);
@@ -184,6 +190,7 @@ Outcome run_frstor(Cpu& cpu, const Instruction& i) {
     s.environment = from_image(cpu, image, wide(i));
     std::memcpy(s.registers, image + size - sizeof s.registers, sizeof s.registers);
     asm volatile("frstor %0" : : "m"(s));
+    control_changed(cpu);
     return next(cpu, i);
 }
 
