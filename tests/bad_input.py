@@ -115,6 +115,8 @@ TABLE = [
     ("property without value",    [*kernel, "--device", "isa-debug-exit,iobase"], r"--device .*'iobase' must be key=value"),
     ("property given twice",      [*kernel, "--device", "isa-debug-exit,iobase=1,iobase=2"], r"'iobase' is given twice"),
     ("property out of range",     [*kernel, "--device", "isa-debug-exit,iobase=0x10000"], r"iobase=0x10000 must be a number from 0 to 65535"),
+    ("capture nowhere",           [*kernel, "--device", "i82576,pcap=/nowhere/x"],    r"pcap=/nowhere/x: cannot be written: No such file or directory"),
+    ("pools' captures nowhere",   [*kernel, "--device", "i82599,pcap_pools=/nowhere/x"], r"pcap_pools=/nowhere/x-pool0\.pcap: cannot be written: No such file or directory"),
     ("odd width",                 [*kernel, "--device", "isa-debug-exit,iosize=3"], r"iosize must be 1, 2 or 4"),
     ("exit port out of range",    [*kernel, "--debug-exit", "70000"],           r"--debug-exit 70000: must be a number from 0"),
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# Stock gdb debugs a guest of our own and Debian's kernel in Vitrine; neither run comes out any different for it.
+# Stock gdb debugs a guest of our own, a hypervisor with its guest, and Debian's kernel in Vitrine; no run comes out any different for it.
 
 import argparse
 import re
@@ -19,7 +19,8 @@ TREE = TESTS.parent
 
 parser = argparse.ArgumentParser(description="Runs gdb against Vitrine.")
 parser.add_argument("vitrine", type=Path, help="the program under test")
-parser.add_argument("--only", choices=["guest", "crash", "narrow", "kernel"], help="one part")
+parser.add_argument("--only", choices=["guest", "crash", "narrow", "levels", "kernel"], help="one part")
+parser.add_argument("--guests", type=Path, help="where guests/stale and guests/rules lie, built: for `levels`")
 options = parser.parse_args()
 
 scratch = tempfile.TemporaryDirectory()
@@ -211,6 +212,110 @@ def narrow():
     print("narrow: a 32-bit processor to gdb")
 
 
+def levels():
+    """A hypervisor and its guest: the one that runs, and the other one by its VMCS."""
+    stale = options.guests / "stale"
+    symbols = subprocess.run(["nm", f"{stale}.elf64"], capture_output=True, text=True, check=True).stdout
+
+    def address(symbol):
+        return int(re.search(rf"^(\w+) \w {symbol}$", symbols, re.M)[1], 16)
+
+    read, exit_at = address("guest_read"), address("vm_exit_entry")
+    arguments = ["--vmx", "on", "--kernel", stale, "--memory", "16M", "--serial", "none", "--debug-exit", "0xf4", "--append", "ept"]
+    run = Run(*arguments)
+    # The guest is one load of [rbx] and HLT, twice: what it reads at 800000h the hypervisor has given it by EPT.
+    said = gdb(run, f"""
+info threads
+monitor break 0 {read:#x}
+monitor until-exit hlt
+continue
+info threads
+thread 2
+printf "guest rip %d\\n", $rip == {read + 3:#x}
+info registers rax rsp cr3
+x/1xg 0x800000
+x/i $rip
+python
+try:
+    gdb.execute("set var $rax = 1")
+except gdb.error as refused:
+    print(refused)
+end
+thread 1
+x/1xg 0x800000
+printf "hypervisor rip %d\\n", $rip == {exit_at:#x}
+monitor vm
+monitor break 1 {read:#x}
+monitor break
+continue
+info threads
+printf "guest rip %d, rbx %lx\\n", $rip == {read:#x}, $rbx
+x/1xg 0x800000
+thread 2
+printf "hypervisor rip %d\\n", $rip == {exit_at:#x}
+info registers rax rip cr0 efer
+x/1xg 0x800000
+monitor vm 0
+monitor registers
+monitor x/1xg 0x800000
+monitor x $rax
+monitor vm now
+monitor x/1xg $rbx
+monitor delete 1 {read:#x}
+monitor delete 0 {read:#x}
+monitor break
+detach
+""", f"{stale}.elf64")  # fmt: skip
+    expect(
+        said,
+        r"Thread 1 .*CPU0",
+        r"the machine stops there when it goes on",
+        r"VM exit: HLT, guest rip [0-9a-f]+, VMCS ([0-9a-f]+)",  # in the guest the hypervisor's breakpoint did not hold
+        r"Thread 1 .*CPU0.*running",
+        r"CPU0 guest.*guest-state area of VMCS [0-9a-f]+",
+        r"guest rip 1",
+        r"rax +<unavailable>",
+        r"rsp +0x[0-9a-f]+",
+        r"cr3 +0x[0-9a-f]+",
+        r"0x800000:\s+0x0000000000000001",
+        r"=> 0x[0-9a-f]+ <guest_read\+3>:\s+hlt",
+        r"[Cc]ould not|not writ|E01|unavailable",
+        r"0x800000:\s+0x0000000000000000",
+        r"hypervisor rip 1",
+        r"VM 1: VMCS [0-9a-f]+, current on CPU0, 1 VM exits",
+        r"VM 0 at [0-9a-f]+\s+VM 1 at [0-9a-f]+",
+        r"a breakpoint of the monitor's",
+        r"CPU0 hypervisor.*host-state area of VMCS [0-9a-f]+",
+        r"guest rip 1, rbx 800000",
+        r"0x800000:\s+0x0000000000000002",
+        r"hypervisor rip 1",
+        r"rax +<unavailable>",
+        r"rip +0x[0-9a-f]+.*<vm_exit_entry>",
+        r"cr0 .*\[ PE .*PG",
+        r"efer .*LMA",
+        r"0x800000:\s+0x0000000000000000",
+        r"VMX root operation as the next VM exit will load it \(host-state area of VMCS [0-9a-f]+\)",
+        r"^RSP [0-9a-f]{16}$",
+        r"RIP [0-9a-f]{16}",
+        r"0000000000800000: 0000000000000000",
+        r"\$rax: not an address",
+        r"0000000000800000: 0000000000000002",
+        r"no breakpoints",
+    )
+    status = run.end()
+    undisturbed = alone(*arguments)
+    if status != 1 or undisturbed.returncode != 1:
+        fail(f"statuses {status} and {undisturbed.returncode}; the guest's verdict is 1", run.errors, undisturbed.stderr)
+    if hash_of(run.errors) != hash_of(undisturbed.stderr):
+        fail("the hypervisor that gdb looked at ends in another state than the one it did not", run.errors, undisturbed.stderr)
+
+    run = Run("--vmx", "on", "--kernel", options.guests / "rules", "--memory", "32M", "--serial", "none", "--debug-exit", "0xf4")
+    said = gdb(run, "monitor until-exit failed-entry\ncontinue\nmonitor entry\nkill\n")
+    expect(said, r"VM entry failed: entry\.invalid-controls \(rip", r"entry\.pin-based-reserved")
+    run.end()
+    print("levels: registers, memory and breakpoints of hypervisor and guest, an exit, a failing entry; the same hash as without gdb")
+
+
 def kernel():
     """Debian's kernel, in the middle of its boot, on two processors."""
     kernel, initramfs = subprocess.run([TREE / "tools/guest-image", "--vmlinux"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
@@ -293,6 +398,6 @@ detach
     print("kernel: interrupted twice, and going on without gdb")
 
 
-for part in (guest, crash, narrow, kernel):
+for part in (guest, crash, narrow, levels, kernel):
     if options.only in (None, part.__name__):
         part()

@@ -24,6 +24,7 @@ parser.add_argument("vitrine", type=Path, help="the program under test")
 parser.add_argument("--only", required=True, choices=PARTS)
 parser.add_argument("--timeout", type=int, default=3600)
 parser.add_argument("--stale", default="normal", help="max: and nothing is told of a stale translation")
+parser.add_argument("--vmx", default="on", help="what the processor has")
 options = parser.parse_args()
 machine, processors, inner_processors, guests, depth = PARTS[options.only]
 
@@ -49,7 +50,7 @@ bottom = guest_image()
 kernel, initramfs = bottom
 for _ in range(depth - 1):
     kernel, initramfs = hypervisors.image(bottom[0], initramfs)
-finished = run(options.vitrine, "--vmx", "on", "--kernel", kernel, "--initrd", initramfs, "--memory", "2G", "--cpus", processors,
+finished = run(options.vitrine, "--vmx", options.vmx, "--kernel", kernel, "--initrd", initramfs, "--memory", "2G", "--cpus", processors,
                "--stale", options.stale, "--no-reboot", "--stats", "--append", f"console=ttyS0 panic=-1 vitrine.run={encode(script)}",
                timeout=options.timeout)  # fmt: skip
 check(finished.returncode == 0, "Vitrine's exit status is not 0", finished)

@@ -85,7 +85,7 @@ def of_adapter(trace):
     got, sent = Counter(), Counter()
     text = trace.read_text()
     got.update(int(pool, 16) for pool in re.findall(r" vtc (?:received|looped) .*? pool=([0-9a-f]+)", text))
-    sent.update(int(pool) for pool in re.findall(r" vtc sent .*?, pool (\d+)", text))
+    sent.update(int(pool, 16) for pool in re.findall(r" vtc sent .*? pool=([0-9a-f]+)", text))
     return got, sent
 
 
@@ -241,7 +241,7 @@ def vlan():
         tags.setdefault(frame[6:12].hex(":"), set()).add(int.from_bytes(frame[14:16], "big") & 0xFFF if frame[12:14] == b"\x81\x00" else 0)
     check(tags == {"52:50:54:00:00:00": {5}, "52:50:54:00:00:01": {5}, "52:50:54:00:00:02": {0}}, f"VLANs on the wire by source: {tags}", finished)
     refused = int(re.search(r"frames refused as spoofed (\d+)", last_report(finished))[1])
-    told = len(re.findall(r" vtc spoofed .*, pool 2, why source address is not the pool's", (folder / "trace").read_text()))
+    told = len(re.findall(r" vtc spoofed .* pool=2 why=source address is not the pool's", (folder / "trace").read_text()))
     check(refused == told and refused >= 2, f"Pane tells of {refused} spoofed frames, the adapter of {told}", finished)
     print(f"{options.adapter}: VLAN 5 is closed, {refused} frames in another's name refused")
 

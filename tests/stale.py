@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# --stale max: a guest that leaves out one INVLPG is told of with the place; the same guest with it, and the stock kernel, are not.
+# --stale max: a guest that leaves out one INVLPG, and a hypervisor that leaves out one INVEPT or INVVPID, are told of with the place; the
+# same with it, and the stock kernel, are not.
 
 import argparse
 import re
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from machines import check, encode, guest_image, hashes, run, tiny_guest
 parser = argparse.ArgumentParser(description="Runs guests whose translations are kept as long as the manual permits.")
 parser.add_argument("vitrine", type=Path, help="the program under test")
 parser.add_argument("--cpus", type=int, help="boot the stock kernel with so many processors instead of the small guest")
+parser.add_argument("--hypervisor", type=Path, help="guests/stale, built: run it instead of the small guest")
 options = parser.parse_args()
 
 COMMAND = """
@@ -30,7 +33,39 @@ def findings(finished):
     return counts
 
 
-if options.cpus:
+# What the hypervisor changes, whether it forgets or does the other thing, and what is then told. The instruction that does not do for the
+# other leaves one kind of translation.
+FORGOTTEN = [
+    ("ept !", "combined", r"level=L2 vpid=1 pcid=0 eptp=\w+ .* entry=EPT-PTE@"),
+    ("ept ?", "guest-physical", r"level=L2 vpid=1 pcid=0 eptp=\w+ .* entry=EPT-PTE@"),
+    ("vpid !", "linear", r"level=L2 vpid=1 pcid=0 eptp=0 .* entry=PTE@"),
+    ("vpid ?", "linear", r"level=L2 vpid=1 pcid=0 eptp=0 .* entry=PTE@"),
+]
+
+
+def address_of(symbol):
+    """Of the hypervisor's code, by the symbols of the file that it was made of."""
+    names = subprocess.run(["nm", f"{options.hypervisor}.elf64"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return int(re.search(rf"^(\w+) \w {symbol}$", names, re.M)[1], 16)
+
+
+if options.hypervisor:
+    common = ["--vmx", "on", "--kernel", options.hypervisor, "--memory", "16M", "--debug-exit", "0xf4", "--serial", "stdio", "--stats"]
+    for what in ("ept", "vpid"):
+        right = run(options.vitrine, *common, "--append", what, "--stale", "max")
+        check(right.returncode == 1, f"{what}: the guest does not read the new page after the invalidation", right)
+        check(not any(findings(right).values()), f"{what}: a hypervisor that does everything right is told of", right)
+    for what, kind, place in FORGOTTEN:
+        wrong = run(options.vitrine, *common, "--append", what, "--stale", "max")
+        check(wrong.returncode == 3, f"{what}: the guest does not read the old page", wrong)
+        counts = findings(wrong)
+        check(counts.pop(kind) == 1 and not any(counts.values()), f"{what}: not one use of kind {kind} is counted", wrong)
+        line = re.search(rf"cpu stale\.{kind} cpu=0 {place}\w+=\w+ changed-by=CPU0,L1,rip=(\w+),at=\d+\n", wrong.stderr)
+        check(line, f"{what}: the report does not say what it should", wrong)
+        check(int(line[1], 16) == address_of("change_entry"), f"{what}: the entry was changed elsewhere", wrong)
+        check(f"rip={address_of('guest_read'):x} access=read linear=800000" in line[0], f"{what}: the access is another one", wrong)
+        print(line[0].strip())
+elif options.cpus:
     kernel, initramfs = guest_image("--vmlinux")
     boot = ["--kernel", kernel, "--initrd", initramfs, "--memory", "256M", "--cpus", options.cpus, "--no-reboot", "--stats",
             "--append", f"console=ttyS0 panic=-1 quiet vitrine.run={encode(COMMAND)}"]  # fmt: skip

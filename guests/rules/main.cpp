@@ -4,9 +4,12 @@
 // RULE id EXPECTED GOT, where EXPECTED is what the first broken rule of the table leads to on a processor with these capabilities, and
 // both are one of: error-N (VMfailValid), invalid (VMfailInvalid), exit-33-Q (a VM-entry failure with its qualification), exit-R (the guest
 // was entered). A processor that enters with a broken host state may lose its way at the exit; it is reset then, and CMOS RAM knows which
-// rule was next. The guest's EPT maps nothing, so that a guest that is entered leaves at once.
+// rule was next. The guest's EPT maps nothing, so that a guest that is entered leaves at once. Rules about a host outside IA-32e mode are
+// tried by such a host (narrow.S).
 #include "runtime/vmx.h"
 #include "vtx/spec/entry_rules.h"
+
+extern "C" guest::u32 enter_narrow(guest::u64 vmxon_region, guest::u64 vmcs);
 
 namespace guest {
 
@@ -16,6 +19,7 @@ using namespace vtx;
 using guest::print;
 
 constexpr u64 empty_ept = 0x40'0000; ///< a page of zeros
+constexpr u64 pdptes = 0x40'1000;    ///< of a guest with PAE paging whose PDPTEs are in memory
 constexpr u8 cmos_mark = 0x60, cmos_next = 0x61, mark = 0xa5; ///< and the byte after cmos_next
 
 u8 cmos(u8 index) {
@@ -80,6 +84,15 @@ Outcome enter() {
     return {entered, reason & 0xffff};
 }
 
+/// The same by a host in 32-bit protected mode.
+Outcome enter_as_narrow_host(u64 vmcs) {
+    using enum Outcome::Kind;
+    (void)vmclear(vmcs);
+    const u32 result = enter_narrow(vmxon_region(), vmcs);
+    (void)vmptrld(vmcs);
+    return (result & 0xff) == 1 ? Outcome{invalid, 0} : Outcome{error, result >> 8};
+}
+
 /// Memory that rules look at. A revision is the processor's own, which need not be Vitrine's.
 void write_memory(const RuleInput& input, const u64* fields, u32 revision) {
     const auto field = [fields](F f) { return fields[static_cast<unsigned>(f)]; };
@@ -119,11 +132,13 @@ void try_rule(const Rule& rule, const Capabilities& c, u32 revision) {
     print("RULE ");
     print(rule.id);
     print(" ");
-    if (!input.facts[static_cast<unsigned>(Fact::long_mode)])
-        return say("not-tried: this program's host is in IA-32e mode");
-    for (const Fact f : {Fact::pdpte0, Fact::pdpte1, Fact::pdpte2, Fact::pdpte3})
-        if (input.facts[static_cast<unsigned>(f)])
-            return say("not-tried: the PDPTEs of the guest's CR3 are this program's page tables");
+    const bool narrow = !input.facts[static_cast<unsigned>(Fact::long_mode)];
+    for (unsigned n = 0; n < 4; ++n) {
+        const u64 pdpte = input.facts[static_cast<unsigned>(Fact::pdpte0) + n];
+        reinterpret_cast<volatile u64*>(pdptes)[n] = pdpte;
+        if (pdpte)
+            fields[static_cast<unsigned>(F::guest_cr3)] = pdptes;
+    }
     if (!(rule.broken(View(input))))
         return say("not-tried: this processor lacks what the rule is about");
     write_memory(input, fields, revision);
@@ -131,7 +146,7 @@ void try_rule(const Rule& rule, const Capabilities& c, u32 revision) {
     const Outcome wanted = expected(input);
     print(wanted);
     print(" ");
-    print(enter());
+    print(narrow ? enter_as_narrow_host(vmcs) : enter());
     print("\n");
     (void)vmclear(vmcs);
 }

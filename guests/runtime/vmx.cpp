@@ -12,7 +12,7 @@ namespace {
 
 constexpr u32 feature_control = 0x3a;
 
-u64 next_page = 0;
+u64 next_page = 0, region_of_vmxon = 0;
 
 void write_cr0(u64 value) { asm volatile("mov %0, %%cr0" : : "r"(value)); }
 
@@ -52,12 +52,15 @@ bool enter_vmx_operation() {
     write_cr4((control_register<4>() | rdmsr(cr4_fixed0)) & rdmsr(cr4_fixed1));
     u8* const region = new_page();
     *reinterpret_cast<u32*>(region) = static_cast<u32>(rdmsr(basic)) & ~(1u << 31);
-    if (vmxon(reinterpret_cast<u64>(region)) != Vm::succeed) {
+    region_of_vmxon = reinterpret_cast<u64>(region);
+    if (vmxon(region_of_vmxon) != Vm::succeed) {
         say("VMXON failed");
         return false;
     }
     return true;
 }
+
+u64 vmxon_region() { return region_of_vmxon; }
 
 vtx::Capabilities capabilities() {
     using namespace vtx::vmx_msr;
@@ -75,6 +78,8 @@ vtx::Capabilities capabilities() {
         if (vtx::secondary.enable_vm_functions(c.secondary))
             c.vm_functions = rdmsr(vmfunc);
     }
+    if (vtx::primary.activate_tertiary_controls(c.primary))
+        c.tertiary = rdmsr(vtx::vmx_msr::tertiary);
     return c;
 }
 

@@ -68,6 +68,9 @@ extern "C" u8 vm_exit_entry[], vm_exit_stack[];
 /// VMXON on this processor; false, with the reason told, when it cannot be.
 bool enter_vmx_operation();
 
+/// The region that VMXON was given.
+u64 vmxon_region();
+
 /// What this processor's capability MSRs allow.
 vtx::Capabilities capabilities();
 

@@ -124,7 +124,7 @@ Expected<std::string> explain_text(std::string_view what) {
     for (const FeatureRow& row : feature_rows())
         if (row.key == what || row.name == what)
             return explain_feature(row) +
-                   (row.id == Feature::vmx ? "What --vmx can take away:\n" + vtx::capability_names() : std::string());
+                   (row.id == Feature::vmx ? "What --vmx takes first, on or a generation:\n" + vtx::generation_names() + "What it can take away:\n" + vtx::capability_names() : std::string());
     for (const TopicRow& row : topics)
         if (name_of(row.topic) == what)
             return fmt::format("{} is a topic of --trace: {}\n", what, row.meaning);

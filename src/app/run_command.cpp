@@ -87,7 +87,7 @@ Expected<> cpu(RunOptions& o, const std::string& v) {
 }
 
 Expected<> vmx(RunOptions& o, const std::string& v) {
-    TRY(vtx::capabilities_without(v));
+    TRY(vtx::capabilities_of(v));
     o.config.vmx = v;
     return {};
 }
@@ -296,7 +296,7 @@ constexpr OptionRow rows[] = {
     {"--memory",      single, "SIZE",  "RAM, such as 512M (the default) or 2G", memory},
     {"--cpus",        single, "N",     "processors, 1 (the default) to 64", cpus},
     {"--cpu",         single, "MODEL", "the processor's model; `vitrine cpus` lists them", cpu},
-    {"--vmx",         single, "LIST",  "the processor has VT-x: on, or -NAME,... to take capabilities away", vmx},
+    {"--vmx",         single, "LIST",  "the processor has VT-x: on, or a generation such as haswell; and -NAME,... to take capabilities away", vmx},
     {"--iommu",       single, "on|off[,key=value...]", "VT-d: DMA and interrupt remapping; on is the default with an i82576 or i82599, else off; keys: `vitrine explain --iommu`", iommu},
     {"--engine",      single, "ENGINE","auto, interp or jit: never changes what the guest sees", engine},
     {"--code-cache",  single, "SIZE",  "room for translated code, 64M unless told", code_cache},

@@ -191,7 +191,7 @@ Expected<RunReport> run_session(RunOptions options) {
     report.host_time = m->pace().host_elapsed();
     if (options.stats || options.json)
         report.hash = m->hash();
-    m->settle_stale();
+    m->end_of_run();
     report.translator = m->translator_stats();
     report.counters = m->glass().counters();
     report.vmx = vmx_report(*m);

@@ -19,7 +19,7 @@ using machine::EndingKind;
 using machine::Machine;
 
 Watch::Watch(Machine& m, const host::EndingSignals& signals, host::Console* console, host::Character* monitor)
-    : machine_(m), signals_(signals), console_(console), input_(monitor), monitor_(m),
+    : machine_(m), signals_(signals), console_(console), input_(monitor), hooks_(std::make_shared<debug::Hooks>(m)), monitor_(m, hooks_),
       editor_(console && monitor == &console->monitor() && monitor->interactive()), always_(::eventfd(1, EFD_CLOEXEC)),
       signal_ear_([this] { return signals_.descriptor(); },
                   [] { return host::EndingSignals::caught() ? Wish::quit : Wish::none; }, [] { return false; }),
@@ -51,7 +51,7 @@ Watch::Watch(Machine& m, const host::EndingSignals& signals, host::Console* cons
 Expected<> Watch::open_gdb(const RunOptions& options) {
     gdb_ = TRY(debug::GdbServer::listen(*options.gdb));
     gdb_->attach(machine_, options.gdb_i386 ? debug::GdbArchitecture::i386 : debug::GdbArchitecture::x86_64,
-                 options.wait_gdb);
+                 options.wait_gdb, hooks_);
     gdb_->set_monitor([this](std::string_view line) {
         const debug::MonitorReply reply = monitor_.run(line);
         switch (reply.action) {
@@ -60,6 +60,8 @@ Expected<> Watch::open_gdb(const RunOptions& options) {
         case MonitorAction::reset:
             machine_.request_reset(Reset::warm);
             return std::string("the machine is reset when it goes on\n");
+        case MonitorAction::until_stop:
+            return std::string("the machine stops there when it goes on: continue\n");
         default:
             return std::string("gdb holds the machine: use its own continue, stepi, kill\n");
         }

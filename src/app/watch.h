@@ -72,6 +72,7 @@ private:
     const host::EndingSignals& signals_;
     host::Console* console_;
     host::Character* input_;
+    std::shared_ptr<debug::Hooks> hooks_; ///< the monitor's and gdb's
     debug::Monitor monitor_;
     debug::LineEditor editor_;
     std::deque<std::string> lines_; ///< typed, not yet run

@@ -6,8 +6,8 @@
 
 namespace vitrine::debug {
 
-void Breakpoints::remove(Kind kind, u64 linear) {
-    const auto found = code_.find(linear);
+void Breakpoints::remove(Kind kind, u64 linear, Level level) {
+    const auto found = code_.find({linear, level});
     if (found == code_.end())
         return;
     found->second &= static_cast<u8>(~mask(kind));
@@ -16,10 +16,17 @@ void Breakpoints::remove(Kind kind, u64 linear) {
 }
 
 std::optional<Breakpoints::Kind> Breakpoints::at(u64 linear) const {
-    const auto found = code_.find(linear);
+    const auto found = code_.find({linear, {}});
     if (found == code_.end())
         return std::nullopt;
     return found->second & mask(Kind::software) ? Kind::software : Kind::hardware;
+}
+
+std::vector<Breakpoints::Place> Breakpoints::places() const {
+    std::vector<Place> all;
+    for (const auto& [place, kinds] : code_)
+        all.push_back(place);
+    return all;
 }
 
 bool Breakpoints::unwatch(Watch kind, u64 linear, u64 length) {
@@ -37,17 +44,19 @@ void Breakpoints::clear() {
     hit_.reset();
 }
 
-u64 Breakpoints::next_breakpoint(Linear from, u64 bytes) {
-    const auto next = code_.lower_bound(from.value);
-    return next == code_.end() ? bytes : std::min(bytes, next->first - from.value);
+u64 Breakpoints::next(u64 level, u64 from, u64 bytes) const {
+    for (auto next = code_.lower_bound({from, {}}); next != code_.end() && next->first.linear - from < bytes; ++next)
+        if (!next->first.level || *next->first.level == level)
+            return next->first.linear - from;
+    return bytes;
 }
 
-bool Breakpoints::watches(Linear page) {
+bool Breakpoints::watches(Linear page) const {
     return std::any_of(watches_.begin(), watches_.end(),
                        [&](const Range& r) { return r.overlaps(page.value, page_size); });
 }
 
-bool Breakpoints::access(Cpu&, Linear at, unsigned size, bool write) {
+bool Breakpoints::access(Linear at, unsigned size, bool write) {
     for (const Range& r : watches_) {
         if (!r.overlaps(at.value, size))
             continue;

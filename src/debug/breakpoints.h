@@ -1,32 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
-// A debugger's breakpoints and watchpoints, kept beside the machine: guest memory and hashes do not change.
+// Somebody's breakpoints and watchpoints, kept beside the machine: guest memory and hashes do not change.
 #pragma once
 
-#include "x86/cpu.h"
-#include "x86/debug_hooks.h"
+#include "words/addresses.h"
+#include "words/integers.h"
 
+#include <compare>
 #include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace vitrine::debug {
 
-class Breakpoints final : public DebugHooks {
+class Breakpoints {
 public:
     enum class Kind : u8 { software, hardware };
     enum class Watch : u8 { write, read, access };
+
+    /// Where a breakpoint holds: everywhere, or in one level only: 0 is the hypervisor (VMX root operation, and outside
+    /// VMX operation), another value the guest of that VMCS.
+    using Level = std::optional<u64>;
 
     struct Hit {
         Watch kind{};
         u64 address = 0; ///< the first watched byte that was accessed
     };
 
-    void add(Kind kind, u64 linear) { code_[linear] |= mask(kind); }
+    struct Place {
+        u64 linear = 0;
+        Level level;
 
-    void remove(Kind kind, u64 linear);
+        auto operator<=>(const Place&) const = default;
+    };
 
-    /// Which kind lies at an address; software first.
+    void add(Kind kind, u64 linear, Level level = {}) { code_[{linear, level}] |= mask(kind); }
+
+    void remove(Kind kind, u64 linear, Level level = {});
+
+    /// Which kind of those that hold everywhere lies at an address; software first.
     std::optional<Kind> at(u64 linear) const;
+
+    /// All of them, by address.
+    std::vector<Place> places() const;
 
     void watch(Watch kind, u64 linear, u64 length) { watches_.push_back({kind, linear, length}); }
 
@@ -38,9 +54,10 @@ public:
     /// Which watchpoint was hit last; taken by whoever reports it.
     std::optional<Hit> take_hit() { return std::exchange(hit_, std::nullopt); }
 
-    u64 next_breakpoint(Linear from, u64 bytes) override;
-    bool watches(Linear page) override;
-    bool access(Cpu& cpu, Linear at, unsigned size, bool write) override;
+    /// How far behind `from` the first one lies that holds in `level`; `bytes` or more if it is not among them.
+    u64 next(u64 level, u64 from, u64 bytes) const;
+    bool watches(Linear page) const;
+    bool access(Linear at, unsigned size, bool write);
 
 private:
     struct Range {
@@ -52,7 +69,7 @@ private:
 
     static u8 mask(Kind kind) { return static_cast<u8>(1u << static_cast<unsigned>(kind)); }
 
-    std::map<u64, u8> code_; ///< by linear address: a bit for each kind
+    std::map<Place, u8> code_; ///< a bit for each kind
     std::vector<Range> watches_;
     std::optional<Hit> hit_;
 };

@@ -2,6 +2,8 @@
 // What gdb can ask: registers, memory, breakpoints, threads, features (GDB manual, Packets and General Query Packets).
 #include "debug/gdb_server.h"
 
+#include "vtx/unit.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,6 +13,7 @@ namespace vitrine::debug {
 namespace {
 
 constexpr std::string_view ok = "OK", error = "E01", unknown = "";
+constexpr unsigned other_thread = 0x100; ///< added to a processor's thread: the level beside the one that it is in
 
 std::string_view activity_name(Activity activity) {
     static constexpr std::string_view names[] = {"running", "halted", "shut down", "waiting for SIPI",
@@ -79,7 +82,8 @@ std::optional<std::string> GdbServer::answer(std::string_view packet) {
         return thread_command(rest);
     case 'T': {
         unsigned cpu = 0;
-        return std::string(select(rest, cpu) ? ok : error);
+        bool other = false;
+        return std::string(select(rest, cpu, other) ? ok : error);
     }
     case 'c':
     case 'C': // signals are not for processors
@@ -131,18 +135,21 @@ std::string GdbServer::query(std::string_view packet) {
     if (packet == "Attached")
         return "1";
     if (packet == "C")
-        return fmt::format("QC{:x}", cpu_ + 1);
+        return fmt::format("QC{:x}", cpu_ + 1 + (other_ ? other_thread : 0));
     if (packet == "fThreadInfo") {
-        std::string list = "m";
-        for (unsigned i = 0; i < machine_->cpus(); ++i)
-            list += fmt::format("{}{:x}", i ? "," : "", i + 1);
+        std::string list;
+        for (const unsigned id : thread_ids())
+            list += fmt::format("{}{:x}", list.empty() ? "m" : ",", id);
         return list;
     }
     if (packet == "sThreadInfo")
         return "l";
     if (take(packet, "ThreadExtraInfo,")) {
         unsigned n = 0;
-        return select(packet, n) ? hex_of(activity_name(machine_->cpu(n).activity)) : std::string(error);
+        bool other = false;
+        if (!select(packet, n, other))
+            return std::string(error);
+        return hex_of(other ? "not running" : activity_name(machine_->cpu(n).activity));
     }
     if (take(packet, "Rcmd,"))
         return monitor(packet);
@@ -158,12 +165,40 @@ std::string GdbServer::monitor(std::string_view hex) {
     return std::string(ok);
 }
 
+/// The processors, then the levels beside theirs.
+std::vector<unsigned> GdbServer::thread_ids() const {
+    std::vector<unsigned> ids;
+    for (unsigned i = 0; i < machine_->cpus(); ++i)
+        ids.push_back(i + 1);
+    for (unsigned i = 0; i < machine_->cpus(); ++i)
+        if (other_level(i))
+            ids.push_back(other_thread + i + 1);
+    return ids;
+}
+
 std::string GdbServer::threads() const {
     std::string text = "<?xml version=\"1.0\"?><threads>";
     for (unsigned i = 0; i < machine_->cpus(); ++i)
         text += fmt::format("<thread id=\"{:x}\" name=\"CPU{}\">{}</thread>", i + 1, i,
                             activity_name(machine_->cpu(i).activity));
+    for (unsigned i = 0; i < machine_->cpus(); ++i)
+        if (const auto level = other_level(i))
+            text += fmt::format("<thread id=\"{:x}\" name=\"CPU{} {}\">{}</thread>", other_thread + i + 1, i, *level ? "guest" : "hypervisor",
+                                *level ? fmt::format("guest-state area of VMCS {:x}", *level)
+                                       : fmt::format("host-state area of VMCS {:x}", machine_->vmx(i)->vmcs().pointer()));
     return text + "</threads>";
+}
+
+std::optional<u64> GdbServer::other_level(unsigned cpu) const {
+    vtx::Unit* unit = machine_->vmx(cpu);
+    if (!unit || !unit->in_operation() || !unit->vmcs().valid() || !unit->vmcs().launched)
+        return std::nullopt;
+    return unit->in_non_root() ? 0 : unit->vmcs().pointer();
+}
+
+std::unique_ptr<vtx::OtherLevel> GdbServer::look_at_selected() {
+    const auto level = other_ ? other_level(cpu_) : std::nullopt;
+    return level ? std::make_unique<vtx::OtherLevel>(*machine_->vmx(cpu_), selected(), *level) : nullptr;
 }
 
 /// qXfer: a piece of a longer text.
@@ -185,19 +220,26 @@ std::string GdbServer::transfer(std::string_view packet) {
     return (*offset + part.size() < whole.size() ? "m" : "l") + part;
 }
 
+/// gdb calls a register of x's unavailable.
+std::string GdbServer::register_text(const GdbRegister& r, bool of_other_level) {
+    if (of_other_level && !r.in_vmcs)
+        return std::string(2 * r.bytes, 'x');
+    u8 bytes[widest_gdb_register]{};
+    r.read(selected(), r.n, bytes);
+    return to_hex({bytes, r.bytes});
+}
+
 std::string GdbServer::read_registers() {
+    const auto other = look_at_selected();
     std::string text;
-    for (const GdbRegister& r : registers_) {
-        u8 bytes[widest_gdb_register]{};
-        r.read(selected(), r.n, bytes);
-        text += to_hex({bytes, r.bytes});
-    }
+    for (const GdbRegister& r : registers_)
+        text += register_text(r, other != nullptr);
     return text;
 }
 
 std::string GdbServer::write_registers(std::string_view hex) {
     const auto bytes = from_hex(hex);
-    if (!bytes)
+    if (!bytes || other_) // a level that does not run is looked at, no more
         return std::string(error);
     std::size_t at = 0;
     for (const GdbRegister& r : registers_) {
@@ -213,10 +255,8 @@ std::string GdbServer::read_register(std::string_view rest) {
     const auto n = take_hex(rest);
     if (!n || *n >= registers_.size())
         return std::string(error);
-    const GdbRegister& r = registers_[*n];
-    u8 bytes[widest_gdb_register]{};
-    r.read(selected(), r.n, bytes);
-    return to_hex({bytes, r.bytes});
+    const auto other = look_at_selected();
+    return register_text(registers_[*n], other != nullptr);
 }
 
 std::string GdbServer::write_register(std::string_view rest) {
@@ -225,7 +265,7 @@ std::string GdbServer::write_register(std::string_view rest) {
         return std::string(error);
     const auto bytes = from_hex(rest);
     const GdbRegister& r = registers_[*n];
-    if (!bytes || bytes->size() != r.bytes)
+    if (!bytes || bytes->size() != r.bytes || other_)
         return std::string(error);
     return std::string(r.write(selected(), r.n, reinterpret_cast<const u8*>(bytes->data())) ? ok : error);
 }
@@ -237,6 +277,7 @@ std::string GdbServer::read_memory(std::string_view rest) {
     const auto size = take_hex(rest);
     if (!size || *size > PacketReader::largest / 2)
         return std::string(error);
+    const auto other = look_at_selected();
     std::vector<u8> data(*size);
     data.resize(touch(selected(), *at, data.data(), data.size(), false)); // less than was asked for is an answer too
     return data.empty() && *size != 0 ? std::string(error) : to_hex(data);
@@ -252,6 +293,7 @@ std::string GdbServer::write_memory(std::string_view rest, bool binary) {
     std::optional<std::string> data = binary ? std::string(rest) : from_hex(rest);
     if (!data || data->size() != *size)
         return std::string(error);
+    const auto other = look_at_selected();
     return std::string(
         touch(selected(), *at, reinterpret_cast<u8*>(data->data()), data->size(), true) == data->size() ? ok : error);
 }
@@ -280,24 +322,26 @@ std::string GdbServer::set_breakpoint(std::string_view rest, bool insert) {
         else
             (void)breakpoints_.unwatch(kinds[*type - 2], *at, *length);
     }
-    hook();
+    hooks_->update();
     return std::string(ok);
 }
 
-bool GdbServer::select(std::string_view thread, unsigned& cpu) const {
+bool GdbServer::select(std::string_view thread, unsigned& cpu, bool& other) const {
     if (thread == "-1" || thread == "0")
         return true;
     const auto n = take_hex(thread);
-    if (!n || *n == 0 || *n > machine_->cpus())
+    const auto ids = thread_ids();
+    if (!n || std::ranges::find(ids, *n) == ids.end())
         return false;
-    cpu = static_cast<unsigned>(*n - 1);
+    other = *n > other_thread;
+    cpu = static_cast<unsigned>(*n - 1 - (other ? other_thread : 0));
     return true;
 }
 
 std::string GdbServer::thread_command(std::string_view rest) {
     if (rest.empty() || (rest[0] != 'g' && rest[0] != 'c'))
         return std::string(unknown);
-    return std::string(select(rest.substr(1), cpu_) ? ok : error);
+    return std::string(select(rest.substr(1), cpu_, other_) ? ok : error);
 }
 
 /// vCont: a list of actions; the first step wins, everything else goes on. Processors share one clock: one that gdb
@@ -312,7 +356,8 @@ GdbServer::Resume GdbServer::resumption(std::string_view actions) {
         if (action[0] == 's' || action[0] == 'S') {
             step_cpu_ = cpu_;
             const std::size_t colon = action.find(':');
-            if (colon != std::string_view::npos && !select(action.substr(colon + 1), step_cpu_))
+            bool other = false; // the processor is what steps
+            if (colon != std::string_view::npos && !select(action.substr(colon + 1), step_cpu_, other))
                 return Resume::no;
             return Resume::step;
         }

@@ -328,6 +328,16 @@ void add_system(Rows& rows) {
     }
 }
 
+/// What the guest-state and host-state areas hold.
+bool in_vmcs(const GdbRegister& r) {
+    if (r.read == read_gpr || r.read == read_gpr32)
+        return r.n == rsp;
+    if (r.read == read_control)
+        return r.n == control_cr0 || r.n == control_cr3 || r.n == control_cr4 || r.n == control_efer;
+    return r.read == read_rip || r.read == read_eip || r.read == read_flags || r.read == read_selector || r.read == read_base ||
+           r.read == read_limit || r.read == read_table_base || r.read == read_table_limit;
+}
+
 } // namespace
 
 std::vector<GdbRegister> gdb_registers(GdbArchitecture architecture, const CpuModel& model) {
@@ -346,6 +356,8 @@ std::vector<GdbRegister> gdb_registers(GdbArchitecture architecture, const CpuMo
     rows.push_back({"fs_base", 8, "int", wide ? "" : "system", bases, read_base, write_base, fs});
     rows.push_back({"gs_base", 8, "int", wide ? "" : "system", bases, read_base, write_base, gs});
     add_system(rows);
+    for (GdbRegister& r : rows)
+        r.in_vmcs = in_vmcs(r);
     return rows;
 }
 

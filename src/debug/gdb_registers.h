@@ -21,6 +21,7 @@ struct GdbRegister {
     void (*read)(Cpu& cpu, unsigned n, u8* to);
     bool (*write)(Cpu& cpu, unsigned n, const u8* from); ///< false: the value cannot be written
     unsigned n = 0;                                      ///< which of a family
+    bool in_vmcs = false;                                ///< a VMCS has it of a level that does not run
 };
 
 /// Which of its architectures gdb is told: it takes one and keeps it, whatever mode the processor goes to.

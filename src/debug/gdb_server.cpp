@@ -58,11 +58,15 @@ GdbServer::GdbServer(int listener, u16 port) : listener_(listener), port_(port) 
 
 GdbServer::~GdbServer() {
     disconnect();
+    if (hooks_)
+        hooks_->remove(breakpoints_);
     ::close(listener_);
 }
 
-void GdbServer::attach(Machine& m, GdbArchitecture architecture, bool wait) {
+void GdbServer::attach(Machine& m, GdbArchitecture architecture, bool wait, std::shared_ptr<Hooks> hooks) {
     machine_ = &m;
+    hooks_ = hooks ? std::move(hooks) : std::make_shared<Hooks>(m);
+    hooks_->add(breakpoints_);
     registers_ = gdb_registers(architecture, m.model());
     description_ = target_description(architecture, registers_);
     waiting_ = stopped_ = wait;
@@ -87,6 +91,7 @@ void GdbServer::accept() {
     waiting_ = false;
     stopped_ = true; // as gdb expects it
     cpu_ = machine_->scheduler().present();
+    other_ = false;
     last_stop_ = fmt::format("T{:02x}thread:{:x};", signal_trap, cpu_ + 1);
 }
 
@@ -96,7 +101,7 @@ void GdbServer::disconnect() {
     ::close(connection_);
     connection_ = -1;
     breakpoints_.clear();
-    hook();
+    hooks_->update();
     resume(Resume::go);
 }
 
@@ -164,12 +169,6 @@ void GdbServer::take_packets() {
 
 // ---- stops and resumptions ------------------------------------------------------------------------------------------
 
-/// Processors ask about breakpoints only while there are some.
-void GdbServer::hook() {
-    for (unsigned i = 0; i < machine_->cpus(); ++i)
-        machine_->cpu(i).set_hooks(breakpoints_.empty() ? nullptr : &breakpoints_);
-}
-
 void GdbServer::resume(Resume how) {
     stopped_ = false;
     if (over_) { // the dead do not walk
@@ -199,6 +198,7 @@ void GdbServer::stopped() {
     for (unsigned i = 0; i < machine_->cpus(); ++i)
         if (machine_->cpu(i).stop_reason().kind == StopKind::debugger)
             cpu_ = i;
+    other_ = false;
     std::string why;
     Cpu& cpu = selected();
     if (const auto hit = breakpoints_.take_hit()) {
@@ -208,6 +208,8 @@ void GdbServer::stopped() {
                kind && says_why_ && cpu.linear_rip().value == cpu.rip && cpu.stop_reason().text == "breakpoint") {
         // Where the code segment has a base, gdb's pc is not the breakpoint's address: it is told of a mere trap.
         why = *kind == Breakpoints::Kind::software ? "swbreak:;" : "hwbreak:;";
+    } else if (const std::string& text = cpu.stop_reason().text; text.starts_with("VM ") || (text == "breakpoint" && !kind)) {
+        console(text == "breakpoint" ? "a breakpoint of the monitor's\n" : text + "\n"); // what the monitor was asked to wait for
     }
     report(fmt::format("T{:02x}thread:{:x};{}", signal_trap, cpu_ + 1, why));
 }

@@ -4,8 +4,10 @@
 
 #include "debug/breakpoints.h"
 #include "debug/gdb_registers.h"
+#include "debug/hooks.h"
 #include "debug/packets.h"
 #include "machine/machine.h"
+#include "vtx/other_level.h"
 
 #include <functional>
 #include <memory>
@@ -24,8 +26,8 @@ public:
 
     u16 port() const { return port_; }
 
-    /// The machine to be debugged. With `wait` it is held until a gdb has come and let it run.
-    void attach(machine::Machine& m, GdbArchitecture architecture, bool wait);
+    /// The machine to be debugged. With `wait` it is held until a gdb has come and let it run. `hooks`: those that others use too.
+    void attach(machine::Machine& m, GdbArchitecture architecture, bool wait, std::shared_ptr<Hooks> hooks = nullptr);
 
     /// Answers gdb's `monitor` command; without one it says that there is none.
     void set_monitor(std::function<std::string(std::string_view line)> monitor) { monitor_ = std::move(monitor); }
@@ -70,7 +72,6 @@ private:
 
     void take_packets();
     void resume(Resume how);
-    void hook();
     void report(std::string reason);
     void console(std::string_view text); ///< shown by gdb
 
@@ -78,6 +79,12 @@ private:
     std::string transfer(std::string_view packet);
     std::string monitor(std::string_view hex);
     std::string threads() const;
+    std::vector<unsigned> thread_ids() const;
+    /// The level beside the one that the processor is in: 0 the hypervisor of the guest that runs, or the VMCS of the guest that ran last.
+    std::optional<u64> other_level(unsigned cpu) const;
+    /// While it is there, the selected processor shows the selected level. Null: its own.
+    std::unique_ptr<vtx::OtherLevel> look_at_selected();
+    std::string register_text(const GdbRegister& r, bool of_other_level);
     std::string read_registers();
     std::string write_registers(std::string_view hex);
     std::string read_register(std::string_view rest);
@@ -87,7 +94,7 @@ private:
     std::string set_breakpoint(std::string_view rest, bool insert);
     std::string thread_command(std::string_view rest);
     Resume resumption(std::string_view actions);
-    bool select(std::string_view thread, unsigned& cpu) const;
+    bool select(std::string_view thread, unsigned& cpu, bool& other) const;
 
     Cpu& selected() { return machine_->cpu(cpu_); }
 
@@ -100,8 +107,10 @@ private:
     machine::Ending over_; ///< the machine's end, while gdb still looks at it
     machine::Machine* machine_ = nullptr;
     unsigned cpu_ = 0, step_cpu_ = 0;
+    bool other_ = false; ///< selected is not what the processor runs, but the level above or below it
     Resume resume_ = Resume::no; ///< what the packet that is being handled asks for
     Breakpoints breakpoints_;
+    std::shared_ptr<Hooks> hooks_;
     std::vector<GdbRegister> registers_;
     std::string description_;
     std::function<std::string(std::string_view)> monitor_;

@@ -2,6 +2,7 @@
 // The monitor's table of commands, the reading of a line, and the commands that say how the machine goes on.
 #include "debug/monitor.h"
 
+#include "vtx/other_level.h"
 #include "x86/explain.h"
 
 #include <fmt/format.h>
@@ -36,19 +37,27 @@ unsigned distance(std::string_view a, std::string_view b) {
 
 } // namespace
 
+Monitor::Monitor(machine::Machine& m, std::shared_ptr<Hooks> hooks) : machine_(m), hooks_(hooks ? std::move(hooks) : std::make_shared<Hooks>(m)) {
+    hooks_->add(breakpoints_);
+}
+
+Monitor::~Monitor() { hooks_->remove(breakpoints_); }
+
 std::span<const Monitor::Command> Monitor::commands() {
     // clang-format off
     static constexpr Command table[] = {
         {"help",       "[COMMAND]",          "lists the commands, or says what one does",                     &Monitor::help, 0, 1},
-        {"registers",  "",                   "the selected processor's registers, bits by name",              &Monitor::registers, 0, 0},
+        {"registers",  "",                   "the selected processor's registers, bits by name",              &Monitor::registers, 0, 0, true},
         {"vectors",    "",                   "x87, XMM, YMM and ZMM registers",                               &Monitor::vectors, 0, 0},
         {"cpu",        "[N]",                "selects a processor, or lists them",                            &Monitor::select_cpu, 0, 1},
-        {"x",          "[/FORMAT] ADDRESS",  "memory at a linear address; FORMAT as gdb's: count, x d u c s i, b h w g", &Monitor::examine, 1, 1},
-        {"xp",         "[/FORMAT] ADDRESS",  "memory at a physical address",                                  &Monitor::examine_physical, 1, 1},
-        {"disassemble","[ADDRESS [COUNT]]",  "instructions at a linear address; without one, around the next", &Monitor::disassemble, 0, 2},
-        {"walk",       "ADDRESS",            "the page walk of a linear address, level by level",             &Monitor::walk, 1, 1},
-        {"idt",        "VECTOR",             "the way of an event through the IDT, and what stands in it",    &Monitor::idt, 1, 1},
-        {"vm",         "",                   "VMX operation of each processor: VMCS, VPID, EPTP",              &Monitor::vm, 0, 0},
+        {"x",          "[/FORMAT] ADDRESS",  "memory at a linear address; FORMAT as gdb's: count, x d u c s i, b h w g", &Monitor::examine, 1, 1, true},
+        {"xp",         "[/FORMAT] ADDRESS",  "memory at a physical address",                                  &Monitor::examine_physical, 1, 1, true},
+        {"disassemble","[ADDRESS [COUNT]]",  "instructions at a linear address; without one, around the next", &Monitor::disassemble, 0, 2, true},
+        {"walk",       "ADDRESS",            "the page walk of a linear address, level by level",             &Monitor::walk, 1, 1, true},
+        {"idt",        "VECTOR",             "the way of an event through the IDT, and what stands in it",    &Monitor::idt, 1, 1, true},
+        {"vm",         "[N|now]",            "VMX operation of each processor, and the virtual machines by number; selects whose registers and memory are shown: 0 the hypervisor's, `now` what runs", &Monitor::vm, 0, 1},
+        {"break",      "[N|any ADDRESS]",    "holds where virtual machine N (0: the hypervisor) executes a linear address; or lists", &Monitor::set_break, 0, 2},
+        {"delete",     "N|any ADDRESS",      "removes what `break` has set",                                  &Monitor::remove_break, 2, 2},
         {"vmcs",       "[PART OF A NAME]",   "the current VMCS: fields, bits by name, who wrote them last",    &Monitor::vmcs, 0, 9},
         {"ept",        "ADDRESS",            "the walk of a guest-physical address through EPT",              &Monitor::ept, 1, 1},
         {"entry",      "",                   "the rules of VM entry that the current VMCS breaks",            &Monitor::entry, 0, 0},
@@ -130,7 +139,15 @@ MonitorReply Monitor::run(std::string_view line) {
     if (n < found->least || n > found->most ||
         (!format_.empty() && found->arguments.find("/FORMAT") == std::string_view::npos))
         return wrong(found->name, fmt::format("usage: {} {}", found->name, found->arguments));
-    return (this->*found->function)(words);
+    std::optional<vtx::OtherLevel> look;
+    if (found->of_level && level_ && machine_.vmx(cpu_))
+        look.emplace(*machine_.vmx(cpu_), cpu(), *level_);
+    other_level_ = look && look->exchanged();
+    MonitorReply reply = (this->*found->function)(words);
+    if (other_level_)
+        reply.text = look->label() + "\n" + reply.text;
+    other_level_ = false;
+    return reply;
 }
 
 std::optional<u64> Monitor::term(std::string_view text) {
@@ -153,7 +170,7 @@ std::optional<u64> Monitor::term(std::string_view text) {
             if (name == text)
                 return v;
         for (const auto& [name, n] : names)
-            if (name == text)
+            if (name == text && (!other_level_ || vtx::OtherLevel::has(n)))
                 return cpu().gpr[n];
         return std::nullopt;
     }
@@ -187,7 +204,7 @@ std::optional<u64> Monitor::value(std::string_view text) {
 
 std::string Monitor::where() {
     cpu_ = machine_.scheduler().present();
-    return fmt::format("CPU{} at {} instructions: {}", cpu_, machine_.instructions(),
+    return fmt::format("CPU{} at {} instructions{}: {}", cpu_, machine_.instructions(), label_of_level(Hooks::level_of(machine_, cpu_)),
                        explain_code(cpu(), cpu().linear_rip(), 1));
 }
 

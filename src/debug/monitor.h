@@ -2,6 +2,7 @@
 // The monitor: commands of a person who looks into a machine between two of its instructions, as a table.
 #pragma once
 
+#include "debug/hooks.h"
 #include "machine/machine.h"
 
 #include <functional>
@@ -30,9 +31,14 @@ public:
         std::string_view name, arguments, help;
         MonitorReply (Monitor::*function)(const Words& words);
         unsigned least, most; ///< number of arguments
+        bool of_level = false; ///< shows the level that `vm N` has selected
     };
 
-    explicit Monitor(machine::Machine& m) : machine_(m) {}
+    /// `hooks`: those that gdb uses too.
+    explicit Monitor(machine::Machine& m, std::shared_ptr<Hooks> hooks = nullptr);
+    ~Monitor();
+    Monitor(const Monitor&) = delete;
+    Monitor& operator=(const Monitor&) = delete;
 
     /// Answers the command `explain`.
     void set_explain(std::function<std::string(std::string_view what)> explain) { explain_ = std::move(explain); }
@@ -59,6 +65,8 @@ private:
     MonitorReply walk(const Words& words);
     MonitorReply idt(const Words& words);
     MonitorReply vm(const Words& words);
+    MonitorReply set_break(const Words& words);
+    MonitorReply remove_break(const Words& words);
     MonitorReply vmcs(const Words& words);
     MonitorReply ept(const Words& words);
     MonitorReply entry(const Words& words);
@@ -88,10 +96,22 @@ private:
 
     Cpu& cpu() { return machine_.cpu(cpu_); }
 
+    /// Numbers virtual machines from 1 on, in the order in which they are met.
+    void find_vms();
+    /// A number of `vm`; `now` and `any` are levels that are none.
+    bool level_named(std::string_view name, std::string_view none, std::optional<u64>& level);
+    std::string name_of_level(std::optional<u64> level) const;
+    std::string label_of_level(u64 level);
+
     machine::Machine& machine_;
     std::function<std::string(std::string_view)> explain_;
     unsigned cpu_ = 0;
     std::string_view format_; ///< of the present command, after its slash
+    std::shared_ptr<Hooks> hooks_;
+    Breakpoints breakpoints_;
+    std::vector<u64> vms_;      ///< VMCSs by number - 1
+    std::optional<u64> level_;  ///< that `vm N` selected: 0 the hypervisor, else a VMCS; nothing: what runs
+    bool other_level_ = false;  ///< the present command shows a level that does not run
 };
 
 } // namespace vitrine::debug

@@ -74,7 +74,22 @@ std::string unit(u64 value, const Format& f) {
 } // namespace
 
 MonitorReply Monitor::registers(const Words&) {
-    return {explain_registers(cpu())};
+    std::string text = explain_registers(cpu());
+    if (!other_level_)
+        return {text};
+    // The lines of general registers that no VMCS has, but for RSP's; and of those that transitions leave alone.
+    std::string kept;
+    for (std::size_t at = 0; at < text.size();) {
+        const std::size_t end = text.find('\n', at) + 1;
+        const std::string_view line = std::string_view(text).substr(at, end - at);
+        const bool general = line.starts_with("RAX") || line.starts_with("RSP") || line.starts_with("R8") || line.starts_with("R12");
+        if (!general && !line.starts_with("DR0"))
+            kept += line;
+        if (line.starts_with("RSP"))
+            kept += fmt::format("RSP {:016x}\n", cpu().gpr[rsp]);
+        at = end;
+    }
+    return {kept};
 }
 
 MonitorReply Monitor::vectors(const Words&) {

@@ -24,7 +24,61 @@ const MonitorReply no_vmx{"these processors have no VMX: start the machine with 
 
 } // namespace
 
-MonitorReply Monitor::vm(const Words&) {
+void Monitor::find_vms() {
+    std::vector<u64> met;
+    for (unsigned n = 0; n < machine_.cpus(); ++n)
+        if (vtx::Unit* unit = machine_.vmx(n)) {
+            for (const auto& row : unit->statistics().rows(vtx::ExitStatistics::By::vmcs))
+                met.push_back(row.key.vmcs);
+            if (unit->vmcs().valid() && unit->vmcs().launched)
+                met.push_back(unit->vmcs().pointer());
+        }
+    std::ranges::sort(met); // an order that is the same in every run
+    for (const u64 vmcs : met)
+        if (std::ranges::find(vms_, vmcs) == vms_.end())
+            vms_.push_back(vmcs);
+}
+
+bool Monitor::level_named(std::string_view name, std::string_view none, std::optional<u64>& level) {
+    find_vms();
+    level.reset();
+    if (name == none)
+        return true;
+    const auto n = value(name);
+    if (!n || *n > vms_.size())
+        return false;
+    level = *n ? vms_[*n - 1] : 0;
+    return true;
+}
+
+std::string Monitor::name_of_level(std::optional<u64> level) const {
+    if (!level)
+        return "any";
+    const auto at = std::ranges::find(vms_, *level);
+    return *level == 0 ? "0" : at == vms_.end() ? fmt::format("VMCS {:x}", *level) : std::to_string(at - vms_.begin() + 1);
+}
+
+/// Behind a place where the machine stopped.
+std::string Monitor::label_of_level(u64 level) {
+    if (!level)
+        return {};
+    find_vms();
+    return fmt::format(", VM {} (VMCS {:x})", name_of_level(level), level);
+}
+
+MonitorReply Monitor::vm(const Words& words) {
+    if (!machine_.vmx(0))
+        return no_vmx;
+    if (words.size() > 1) {
+        std::optional<u64> level;
+        if (!level_named(words[1], "now", level))
+            return wrong(words[1], fmt::format("now, 0 for the hypervisor, or a virtual machine from 1 to {} (`vm` lists them)", vms_.size()));
+        level_ = level;
+        for (unsigned n = 0; level && *level && n < machine_.cpus(); ++n)
+            if (machine_.vmx(n)->vmcs().pointer() == *level)
+                cpu_ = n; // where its VMCS is current
+        return {};
+    }
     MonitorReply reply;
     for (unsigned n = 0; n < machine_.cpus(); ++n) {
         vtx::Unit* unit = machine_.vmx(n);
@@ -37,7 +91,49 @@ MonitorReply Monitor::vm(const Words&) {
                                       unit->in_non_root() ? machine_.cpu(n).rip : v[vtx::F::guest_rip], v[vtx::F::host_rip]);
         reply.text += fmt::format(", {} VM entries\n", unit->entries());
     }
+    find_vms();
+    for (const u64 vmcs : vms_) {
+        u64 exits = 0;
+        std::string where;
+        for (unsigned n = 0; n < machine_.cpus(); ++n) {
+            vtx::Unit* unit = machine_.vmx(n);
+            for (const auto& row : unit->statistics().rows(vtx::ExitStatistics::By::vmcs))
+                exits += row.key.vmcs == vmcs ? row.sum.exits : 0;
+            if (unit->vmcs().pointer() == vmcs)
+                where = fmt::format(", {} CPU{}", unit->in_non_root() ? "runs on" : "current on", n);
+        }
+        reply.text += fmt::format("{} VM {}: VMCS {:x}{}, {} VM exits\n", level_ == vmcs ? '*' : ' ', name_of_level(vmcs), vmcs, where, exits);
+    }
+    if (level_ == 0)
+        reply.text += "* VM 0: the hypervisor\n";
     return reply;
+}
+
+MonitorReply Monitor::set_break(const Words& words) {
+    MonitorReply reply;
+    if (words.size() == 1) {
+        find_vms();
+        for (const auto& [linear, level] : breakpoints_.places())
+            reply.text += fmt::format("VM {} at {:x}\n", name_of_level(level), linear);
+        return reply.text.empty() ? MonitorReply{"no breakpoints\n"} : reply;
+    }
+    std::optional<u64> level;
+    const auto at = words.size() > 2 ? value(words[2]) : std::nullopt;
+    if (!at || !level_named(words[1], "any", level))
+        return wrong("break", "usage: break [N|any ADDRESS], N 0 for the hypervisor, or a virtual machine (`vm` lists them)");
+    breakpoints_.add(Breakpoints::Kind::hardware, *at, level);
+    hooks_->update();
+    return reply;
+}
+
+MonitorReply Monitor::remove_break(const Words& words) {
+    std::optional<u64> level;
+    const auto at = value(words[2]);
+    if (!at || !level_named(words[1], "any", level))
+        return wrong("delete", "usage: delete N|any ADDRESS, as `break` lists them");
+    breakpoints_.remove(Breakpoints::Kind::hardware, *at, level);
+    hooks_->update();
+    return {};
 }
 
 MonitorReply Monitor::vmcs(const Words& words) {

@@ -15,7 +15,7 @@ constexpr u64 second = 1'000'000'000;
 
 class PcapFile final : public FrameWitness {
 public:
-    PcapFile(std::FILE* file, std::string path, i64 epoch) : file_(file), path_(std::move(path)), epoch_(epoch) {
+    PcapFile(std::FILE* file, std::string place, i64 epoch) : file_(file), place_(std::move(place)), epoch_(epoch) {
         const u32 head[] = {magic_nanoseconds, 2 | 4 << 16, 0, 0, snapshot_length, link_ethernet};
         write(head, sizeof head);
         std::fflush(file_);
@@ -41,23 +41,24 @@ private:
 
     void complain() {
         if (!complained_)
-            std::fprintf(stderr, "vitrine: pcap=%s: cannot be written: %s\n", path_.c_str(), std::strerror(errno));
+            std::fprintf(stderr, "vitrine: %s: cannot be written: %s\n", place_.c_str(), std::strerror(errno));
         complained_ = true;
     }
 
     std::FILE* file_;
-    std::string path_;
+    std::string place_; ///< PROPERTY=PATH
     i64 epoch_;
     bool complained_ = false;
 };
 
 } // namespace
 
-Expected<std::unique_ptr<FrameWitness>> open_pcap(const std::string& path, i64 epoch) {
+Expected<std::unique_ptr<FrameWitness>> open_pcap(const std::string& path, i64 epoch, std::string_view property) {
+    std::string place = std::string(property) + "=" + path;
     std::FILE* file = std::fopen(path.c_str(), "we");
     if (!file)
-        return Error("pcap=" + path + ": cannot be written: " + std::strerror(errno));
-    return std::unique_ptr<FrameWitness>(std::make_unique<PcapFile>(file, path, epoch));
+        return Error(place + ": cannot be written: " + std::strerror(errno));
+    return std::unique_ptr<FrameWitness>(std::make_unique<PcapFile>(file, std::move(place), epoch));
 }
 
 } // namespace vitrine::host

@@ -50,6 +50,8 @@ public:
     bool read_msr(u32 msr, u64& value) override;
     bool write_msr(u32 msr, u64 value) override;
 
+    void notify(u32 destination, u8 vector) override;
+
     u8 cr8() const override { return static_cast<u8>(task_priority_ >> 4); }
 
     void set_cr8(u8 value) override;

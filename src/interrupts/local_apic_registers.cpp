@@ -170,6 +170,11 @@ void LocalApic::send_ipi(u64 command) {
     bus_.ipi(options_.processor, m, shorthand); // IPIs are edges whatever the trigger mode says
 }
 
+void LocalApic::notify(u32 destination, u8 vector) {
+    const u64 high = x2apic_mode() ? destination : u64{destination >> 8 & 0xff} << 24;
+    send_ipi(high << 32 | vector);
+}
+
 u64 LocalApic::told(u16 offset, u64 value) {
     glass_.tell(Topic::interrupts, "apic.read", {{"cpu", options_.processor}, {"offset", offset}, {"value", value}});
     return value;

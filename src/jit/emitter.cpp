@@ -150,14 +150,14 @@ asmjit::Label Emitter::slow() {
     return slow_;
 }
 
-void Emitter::probe(unsigned size, bool write) {
+void Emitter::probe(unsigned size, bool write, bool aligned) {
     a.rorx(host::gpd(t1.id()), host::gpd(address.id()), tag_shift);
     a.and_(host::gpd(t1.id()), tag_mask);
-    if (size > 1)
+    if (size > 1 && !aligned)
         a.lea(t2, host::ptr(address, static_cast<i32>(size - 1)));
     else
         a.mov(t2, address);
-    a.and_(t2, -4096);
+    a.and_(t2, aligned ? -4096 | static_cast<i32>(size - 1) : -4096); // low bits that are set match no tag
     a.cmp(t2, host::qword_ptr(tags, t1, 0, write ? tag_write : tag_read));
     a.jne(slow());
     a.add(address, host::qword_ptr(tags, t1, 0, tag_addend));
@@ -168,7 +168,7 @@ host::Mem Emitter::memory(const Source& s, unsigned size, bool write) {
         return grouped(s, size);
     clobber_flags();
     effective_address(s, size);
-    probe(size, write);
+    probe(size, write, s.insn->lock); // a lock that may cross a cache line is the handler's
     return host::ptr(address, 0, size);
 }
 

@@ -161,8 +161,8 @@ public:
     static bool plain_address(const Source& s);
     /// The offset alone into `to`.
     void offset_into(const Source& s, const host::Gp& to);
-    /// From a linear to a host address; the slow way if the TLB does not say yes.
-    void probe(unsigned size, bool write);
+    /// From a linear to a host address; the slow way if the TLB does not say yes, or where the address must be aligned and is not.
+    void probe(unsigned size, bool write, bool aligned = false);
     /// Both: the memory operand as an operand for the host.
     host::Mem memory(const Source& s, unsigned size, bool write);
     /// The same for an instruction of a group, whose probe has been made: bytes `group_at` from `address`.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// XCHG, XADD and CMPXCHG. One processor runs at a time and nobody else writes its memory, so LOCK needs nothing.
+// XCHG, XADD and CMPXCHG. One processor runs at a time and nobody else writes its memory, so LOCK needs nothing
+// but an aligned operand (Emitter::memory).
 #include "jit/forms.h"
 
 namespace vitrine::jit {

@@ -15,6 +15,8 @@ constexpr i64 most_span = 128;
 
 /// Instructions whose code leaves `address` alone where they do not access memory, and cannot take the slow way where the probe is made.
 bool plain(const Source& s) {
+    if (s.insn->lock)
+        return false;
     switch (s.info.mnemonic) {
     case ZYDIS_MNEMONIC_MOV:
     case ZYDIS_MNEMONIC_MOVZX:

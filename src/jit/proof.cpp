@@ -6,6 +6,8 @@
 //     lea rdx, [r13 + bytes - 1] / and rdx, -4096      the page of the last byte
 //     cmp rdx, [r14 + rax + tag] / jne elsewhere       that page may be accessed, and the first byte lies on it too
 //     add r13, [r14 + rax + addend]                    now a host address, good for so many bytes
+// or, where the address must be aligned,
+//     mov rdx, r13 / and rdx, -4096 + bytes - 1
 // Whatever else is written to one of these registers ends what was known of it. Where paths meet, only what all of them know is known.
 #include "jit/proof.h"
 
@@ -13,6 +15,7 @@
 
 #include <fmt/format.h>
 
+#include <bit>
 #include <map>
 #include <vector>
 
@@ -240,9 +243,12 @@ private:
             if (d.reg(0, ZYDIS_REGISTER_EAX) && d.immediate(1)) {
                 f.bound = static_cast<u32>(d.operands[1].imm.value.u);
                 f.index = before.rotated && f.bound == tag_mask;
-            } else if (d.reg(0, ZYDIS_REGISTER_RDX) && d.immediate(1) && d.operands[1].imm.value.s == -4096) {
-                f.last = before.last;
-                f.paged = before.last != 0;
+            } else if (d.reg(0, ZYDIS_REGISTER_RDX) && d.immediate(1)) {
+                const i64 mask = d.operands[1].imm.value.s;
+                const u32 low = static_cast<u32>(mask & 0xfff); // bits that are set match no tag: an aligned address is good for more
+                if ((mask | 0xfff) == -1 && std::has_single_bit(low + 1) && low < 64 && (low == 0 || before.last == 1))
+                    f.last = low ? low + 1 : before.last;
+                f.paged = f.last != 0;
             }
             break;
         case ZYDIS_MNEMONIC_LEA:

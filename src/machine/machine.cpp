@@ -84,7 +84,7 @@ Machine::Machine(MachineConfig config, std::unique_ptr<Glass> glass, std::unique
     code_ = std::make_unique<CodeCache>(*space_, model_, *glass_);
     if (config_.stale)
         tables_ = std::make_unique<TableWatch>(*space_);
-    const vtx::Capabilities capabilities = vtx::capabilities_without(config_.vmx).value();
+    const vtx::Capabilities capabilities = vtx::capabilities_of(config_.vmx).value();
     for (unsigned n = 0; n < config_.cpus; ++n) {
         cpus_.push_back(std::make_unique<Cpu>(CpuWiring{.index = n,
                                                         .space = *space_,
@@ -117,7 +117,7 @@ Expected<std::unique_ptr<Machine>> Machine::create(MachineConfig config, const S
                                                    std::unique_ptr<Glass> glass) {
     TRY(check_host());
     CpuModel model = TRY(find_cpu_model(config.cpu));
-    TRY(vtx::capabilities_without(config.vmx));
+    TRY(vtx::capabilities_of(config.vmx));
     if (!config.iommu.empty())
         TRY(vtd::parse_options(config.iommu));
     if (!config.vmx.empty())
@@ -348,12 +348,14 @@ Ending Machine::run(u64 until_instructions, u64 until_time) {
     }
 }
 
-void Machine::settle_stale() {
+void Machine::end_of_run() {
     for (auto& cpu : cpus_)
         if (Stale* stale = cpu->stale())
             stale->settle();
     if (vtd::Unit* unit = board_->iommu())
         unit->end_of_run();
+    for (vtc::Adapter* adapter : board_->adapters())
+        adapter->publish_counters();
 }
 
 bool Machine::name_for_perf() { return !translator_ || translator_->name_for_perf(); }

@@ -109,8 +109,8 @@ public:
     /// Ends the run after the present instruction. For devices and for whoever watches.
     void request(Ending ending);
 
-    /// The end of a run: stale uses whose invalidation has not come in time are told.
-    void settle_stale();
+    /// The end of a run: stale uses whose invalidation has not come in time are told, and what devices counted goes to the glass.
+    void end_of_run();
 
     /// Asks for a reset of the platform after the present instruction.
     void request_reset(Reset kind);

@@ -34,10 +34,40 @@ Expected<vtc::Mac> parse_mac(const DeviceConfig& device, const std::string& text
     return mac;
 }
 
-/// The captures of one adapter. Those of pools are opened when something passes.
-struct Captures {
+/// The captures of one adapter. Pool 0's is opened at once, so that a wrong name is an error before the run; the others when something passes.
+class Captures {
+public:
     std::unique_ptr<FrameWitness> port;
-    std::map<unsigned, std::unique_ptr<FrameWitness>> pools;
+
+    Expected<> open_pools(Machine& machine, const std::string& prefix) {
+        machine_ = &machine;
+        prefix_ = prefix;
+        pools_[0] = TRY(open(0));
+        return {};
+    }
+
+    FrameWitness* of_pool(unsigned pool) {
+        if (prefix_.empty())
+            return nullptr;
+        const auto [found, is_new] = pools_.try_emplace(pool);
+        if (is_new) {
+            Expected<std::unique_ptr<FrameWitness>> made = open(pool);
+            if (made.ok())
+                found->second = std::move(made).value();
+            else
+                machine_->request({EndingKind::refused, 0, made.error().message});
+        }
+        return found->second.get();
+    }
+
+private:
+    Expected<std::unique_ptr<FrameWitness>> open(unsigned pool) {
+        return host::open_pcap(fmt::format("{}-pool{}.pcap", prefix_, pool), machine_->config().rtc, "pcap_pools");
+    }
+
+    Machine* machine_ = nullptr;
+    std::string prefix_;
+    std::map<unsigned, std::unique_ptr<FrameWitness>> pools_;
 };
 
 template <class T> Expected<> plug(const DeviceConfig& device, Board& board) {
@@ -52,22 +82,14 @@ template <class T> Expected<> plug(const DeviceConfig& device, Board& board) {
         if (!segment)
             return Error("--device " + device.name + ": there is no network '" + *id + "'; --net " + *id + ",kind=user would make one");
     }
-    const i64 epoch = m.config().rtc;
     const auto captures = std::make_shared<Captures>();
     if (const std::string* file = device.property("pcap")) {
-        captures->port = TRY(host::open_pcap(*file, epoch));
+        captures->port = TRY(host::open_pcap(*file, m.config().rtc));
         options.capture = captures->port.get();
     }
-    const std::string* prefix = device.property("pcap_pools");
-    options.pool_capture = [captures, prefix = prefix ? *prefix : "", epoch](unsigned pool) -> FrameWitness* {
-        if (prefix.empty())
-            return nullptr;
-        auto& capture = captures->pools[pool];
-        if (!capture)
-            if (auto made = host::open_pcap(fmt::format("{}-pool{}.pcap", prefix, pool), epoch); made.ok())
-                capture = std::move(made).value();
-        return capture.get();
-    };
+    if (const std::string* prefix = device.property("pcap_pools"))
+        TRY(captures->open_pools(m, *prefix));
+    options.pool_capture = [captures](unsigned pool) { return captures->of_pool(pool); };
     auto adapter = std::make_unique<T>(board.platform(), m.clock(), options);
     pci::RootPort* port = TRY(board.plug_root_port(adapter->chip().link));
     port->secondary().attach(*adapter, 0);

@@ -60,6 +60,9 @@ public:
     /// Bus, device and function now; bus numbers are software's and change. A virtual function has its own rule.
     virtual u16 requester_id() const;
 
+    /// Whether `requester` is this function or another of the same device with SR-IOV: a port does not send a device's request back to it.
+    virtual bool is_one_device_with(u16 requester) const { return requester == requester_id(); }
+
     /// False hides the function from configuration accesses: a virtual function that is not enabled.
     virtual bool present() const { return true; }
 

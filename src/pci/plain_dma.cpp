@@ -46,7 +46,7 @@ bool PlainDma::device_piece(Requester requester, u64 address, unsigned size, boo
     const Function* target = dynamic_cast<const Function*>(region->device);
     if (!target)
         return refuse("dma.not-a-function", requester, address);
-    if (target->requester_id() == requester.id)
+    if (target->is_one_device_with(requester.id))
         return refuse("dma.own-registers", requester, address);
     if (busy_)
         return refuse("dma.nested", requester, address);

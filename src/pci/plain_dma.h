@@ -10,7 +10,7 @@
 namespace vitrine::pci {
 
 /// RAM is reached directly. A write of 4 bytes to FEEx_xxxxh is a message-signalled interrupt. Other addresses reach
-/// other functions' BARs (peer to peer); refused, and told by the glass, are a function's own BARs, everything that is
+/// other devices' BARs (peer to peer); refused, and told by the glass, are a device's own BARs, everything that is
 /// no PCI function's (configuration space, interrupt controllers), and DMA that another device starts while it answers
 /// such an access. A transfer ends at its first refused byte.
 class PlainDma : public DmaPort {

@@ -55,6 +55,11 @@ u16 SrIov::requester_id(unsigned vf) const {
     return static_cast<u16>(function_.requester_id() + config().get(offset() + sriov_first_offset, 2) + vf * options_.stride);
 }
 
+bool SrIov::has(u16 requester) const {
+    const u16 from_first = static_cast<u16>(requester - requester_id(0));
+    return from_first % options_.stride == 0 && from_first / options_.stride < count();
+}
+
 const SrIov::VfBar* SrIov::bar(unsigned n) const {
     for (const VfBar& b : options_.bars)
         if (b.n == n)

@@ -39,6 +39,8 @@ public:
     unsigned count() const;
     unsigned total() const { return options_.total_vfs; }
     u16 requester_id(unsigned vf) const;
+    /// Whether the requester is one of the VFs that there are now.
+    bool has(u16 requester) const;
     /// Bus address of a BAR of a VF; nothing where it does not decode.
     std::optional<u64> bar_address(unsigned bar, unsigned vf) const;
     /// What the assigner gives addresses to: each VF BAR for all VFs.
@@ -63,6 +65,7 @@ public:
 
     unsigned index() const { return index_; }
     u16 requester_id() const override { return sriov_.requester_id(index_); }
+    bool is_one_device_with(u16 requester) const override { return physical_.is_one_device_with(requester); }
     bool present() const override { return index_ < sriov_.count(); }
     std::optional<u64> bar_address(unsigned n) const override;
     std::vector<Wish> wishes() override { return {}; }

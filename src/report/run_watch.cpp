@@ -38,10 +38,11 @@ public:
     }
 
     std::optional<u64> translate(u64 eptp, u64 guest_physical) override {
-        if (guest_physical >> 48)
+        const unsigned levels = vtx::ept_levels(eptp);
+        if (levels > vtx::most_ept_levels || guest_physical >> vtx::ept_width(levels))
             return std::nullopt;
         u64 table = eptp & ~0xfffull & low_mask(52);
-        for (unsigned level = vtx::ept_levels;; --level) {
+        for (unsigned level = levels;; --level) {
             const unsigned shift = 12 + 9 * (level - 1);
             const u8* at = machine_.space().host(Physical{table + (guest_physical >> shift & 0x1ff) * 8});
             if (!at)

@@ -22,15 +22,10 @@ namespace {
 constexpr u64 msix_bar_size = 16_KiB;
 constexpr u32 capability_power = 0x40, capability_msi = 0x50, capability_msix = 0x70, capability_express = 0xa0;
 constexpr u32 extended_aer = 0x100, extended_serial = 0x140, extended_ari = 0x150, extended_sriov = 0x160;
-constexpr u32 least_ring = 8; ///< descriptors: a ring's length is a multiple of 128 bytes
+constexpr std::size_t least_frame = 14; ///< bytes of a received one
+constexpr u32 least_ring = 8, ring_granule = 127; ///< descriptors; a ring's length is a multiple of 128 bytes
 
 } // namespace
-
-void PoolCounters::state(Visitor& v) {
-    for (u64* n : {&rx_frames, &rx_bytes, &rx_multicast, &tx_frames, &tx_bytes, &looped, &no_descriptor, &not_enabled, &spoofed, &too_long,
-                   &bad_descriptor})
-        v.field("count", *n);
-}
 
 Adapter::Adapter(const pci::Platform& platform, Clock& clock, const Chip& chip, Options options, const Nvm& nvm)
     : Function(platform, options.name,
@@ -49,7 +44,8 @@ Adapter::Adapter(const pci::Platform& platform, Clock& clock, const Chip& chip, 
                }),
       nvm_(nvm), transmit_timer_(clock, options_.name + ".transmit", [this] { transmit_work(); }),
       receive_timer_(clock, options_.name + ".receive", [this] { drain(); }),
-      link_timer_(clock, options_.name + ".link", [this] { link_came(); }), rates_(chip.queues), transmit_(chip.queues), pools_(chip.pools) {
+      link_timer_(clock, options_.name + ".link", [this] { link_came(); }), rates_(chip.queues), transmit_(chip.queues), pools_(chip.pools),
+      queue_counters_(chip.queues) {
     add_bar(0, {.kind = pci::BarKind::memory_32, .size = chip.bar_size, .name = "registers", .min_size = 4, .max_size = 8});
     add_bar(3, {.kind = pci::BarKind::memory_32, .size = msix_bar_size, .name = "msix", .min_size = 4, .max_size = 8});
     config().set_reset(pci::interrupt_pin, 1, 1);
@@ -155,16 +151,16 @@ void Adapter::write_register(u32 offset, u32 value) {
         write_effect(place, offset, before, value);
 }
 
-bool Adapter::own_dma(const Access& a) {
+bool Adapter::busy_at_rings(const Access& a) {
     if (working_)
-        glass().odd(Topic::vtc, "register.own-dma", {{"adapter", name()}, {"requester", a.requester.id}, {"offset", a.offset}});
+        glass().odd(Topic::vtc, "register.busy", {{"adapter", name()}, {"requester", a.requester.id}, {"offset", a.offset}});
     return working_;
 }
 
 void Adapter::bar_access(unsigned bar, Access& a) {
     if (!a.write)
         a.value = 0;
-    if (bar != 0 || !is_aligned(a.offset, 4) || own_dma(a))
+    if (bar != 0 || !is_aligned(a.offset, 4) || busy_at_rings(a))
         return;
     for (unsigned done = 0; done < a.size; done += 4) {
         const u32 offset = static_cast<u32>(a.offset) + done;
@@ -199,11 +195,45 @@ void Adapter::link_came() {
     raise(chip_.cause_link);
 }
 
+// ---- what registers say ------------------------------------------------------------------------------------------------------
+
+const Adapter::Derived& Adapter::derived() const {
+    if (derived_.version != regs_.version()) {
+        derived_.version = regs_.version();
+        derived_.port = port_rules();
+        derived_.key = hash_key();
+        derived_.pools.assign(chip_.pools, std::nullopt);
+        derived_.exact.clear();
+    }
+    return derived_;
+}
+
+const PortRules& Adapter::rules_now() const { return derived().port; }
+
+const std::array<u8, 40>& Adapter::hash_key_now() const { return derived().key; }
+
+const PoolRules& Adapter::rules_of(unsigned pool) const {
+    static_cast<void>(derived());
+    std::optional<PoolRules>& rules = derived_.pools[pool];
+    if (!rules)
+        rules = pool_rules(pool);
+    return *rules;
+}
+
+std::optional<Adapter::Pools> Adapter::exact_pools(Mac mac) const {
+    static_cast<void>(derived());
+    if (const auto known = derived_.exact.find(mac); known != derived_.exact.end())
+        return known->second;
+    if (derived_.exact.size() >= most_addresses)
+        derived_.exact.clear();
+    return derived_.exact[mac] = exact(mac);
+}
+
 // ---- rings ------------------------------------------------------------------------------------------------------------------
 
 Adapter::Ring Adapter::ring_at(u32 at) const {
     return {.base = reg(at + ring::base_low) | static_cast<u64>(reg(at + ring::base_high)) << 32,
-            .size = reg(at + ring::length) / descriptor_size,
+            .size = (reg(at + ring::length) & ~ring_granule) / descriptor_size,
             .head = reg(at + ring::head),
             .tail = reg(at + ring::tail)};
 }
@@ -225,8 +255,11 @@ void Adapter::write_ring(u32 offset, u32 value) {
     stored = (before & ~place.row->writable) | (value & place.row->writable);
     const u32 at = offset & ~(ring::size - 1), what = offset & (ring::size - 1);
     const bool transmit = at >= transmit_ring(0) && at < transmit_ring(0) + chip_.queues * ring::size;
+    if (transmit)
+        rung_.set((at - transmit_ring(0)) / ring::size);
     if (what == ring::control && (stored & queue_enabled) && !(before & queue_enabled)) {
-        // Enabling begins at the base; a driver writes the tail afterwards.
+        // Enabling begins at the base, whether the driver or an error has stopped the queue; a driver writes the tail.
+        regs_.at(at + ring::head) = 0;
         if (transmit) {
             const unsigned queue = (at - transmit_ring(0)) / ring::size;
             const std::array<Context, 2> kept = transmit_[queue].contexts;
@@ -284,6 +317,7 @@ void Adapter::reset_core() {
     std::fill(rates_.begin(), rates_.end(), 0u);
     time_base_ = 0;
     time_set_ = clock_.now();
+    filters_ = filter_rules();
     regs_.at(chip_.receive_address) = mac_low(options_.mac);
     regs_.at(chip_.receive_address + 4) = rah_valid | mac_high(options_.mac);
     for (const auto& vf : vfs_)
@@ -293,7 +327,9 @@ void Adapter::reset_core() {
 void Adapter::device_reset(Reset kind) {
     if (kind == Reset::cold) {
         std::fill(pools_.begin(), pools_.end(), PoolCounters{});
-        missed_ = link_changes_ = 0;
+        std::fill(queue_counters_.begin(), queue_counters_.end(), QueueCounters{});
+        port_ = {};
+        link_changes_ = 0;
         link_ = false;
     }
     for (const auto& vf : vfs_)
@@ -318,7 +354,10 @@ void Adapter::Arrived::state(Visitor& v) {
     v.field("queue", queue);
     v.field("pool", pool);
     v.field("looped", looped);
-    v.field("inexact", inexact);
+    v.field("hash", hash);
+    v.field("hash type", hash_type);
+    v.field("status", status);
+    v.field("type filter", type_filter);
 }
 
 void Adapter::device_state(Visitor& v) {
@@ -334,12 +373,16 @@ void Adapter::device_state(Visitor& v) {
     v.field("time set", time_set_);
     for (TransmitQueue& q : transmit_)
         v.field("transmit queue", q);
-    v.field("arrived", arrived_);
+    arrived_.resize(v.count("arrived", arrived_.size(), chip_.packet_buffer / least_frame));
+    for (Arrived& a : arrived_)
+        v.field("frame", a);
     v.field("wire free", wire_free_);
     v.field("next queue", next_queue_);
+    visit(v, "port", port_);
     for (PoolCounters& pool : pools_)
-        v.field("pool", pool);
-    v.field("missed", missed_);
+        visit(v, "pool", pool);
+    for (QueueCounters& queue : queue_counters_)
+        visit(v, "queue", queue);
     v.field("link changes", link_changes_);
     v.field("virtual functions", vf_count_);
     for (const auto& vf : vfs_)
@@ -347,11 +390,13 @@ void Adapter::device_state(Visitor& v) {
     chip_state(v);
     if (!v.loading())
         return;
+    rung_.set();
+    filters_ = filter_rules();
     arrived_bytes_ = 0;
     bool sound = next_queue_ < chip_.queues && vf_count_ <= vfs_.size();
     for (const Arrived& a : arrived_) {
         arrived_bytes_ += a.frame.size();
-        sound &= a.queue < chip_.queues && a.pool < chip_.pools && a.frame.size() >= 14;
+        sound &= a.queue < chip_.queues && a.pool < chip_.pools && a.frame.size() >= least_frame;
     }
     if (!sound || arrived_bytes_ > chip_.packet_buffer) {
         v.refuse("an adapter's packet buffer or queue in the state is impossible");
@@ -360,6 +405,23 @@ void Adapter::device_state(Visitor& v) {
         next_queue_ = 0;
         vf_count_ = 0;
     }
+}
+
+void Adapter::publish_counters() {
+    const std::string prefix = "vtc." + options_.name;
+    publish(glass(), prefix, port_);
+    for (unsigned n = 0; n < pools_.size(); ++n)
+        publish(glass(), prefix + ".pool" + std::to_string(n), pools_[n]);
+    for (unsigned n = 0; n < queue_counters_.size(); ++n)
+        publish(glass(), prefix + ".queue" + std::to_string(n), queue_counters_[n]);
+    const auto interrupts = [this](std::string_view function, const Vectors& v) {
+        for (const auto& [what, count] : {std::pair{"sent", v.sent()}, {"throttled", v.throttled()}})
+            if (count)
+                glass().counter("vtc." + std::string(function) + ".interrupts." + what) = count;
+    };
+    interrupts(name(), vectors_);
+    for (const auto& vf : vfs_)
+        interrupts(vf->name(), vf->vectors());
 }
 
 std::size_t Adapter::room() const {

@@ -12,17 +12,21 @@
 #include "pci/bridge.h"
 #include "pci/sriov.h"
 #include "vtc/bank.h"
+#include "vtc/counters.h"
+#include "vtc/filters.h"
 #include "vtc/nvm.h"
 #include "vtc/packet.h"
 #include "vtc/rules.h"
 #include "vtc/vectors.h"
 
 #include <array>
+#include <bitset>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace vitrine::vtc {
@@ -35,13 +39,6 @@ inline constexpr u32 base_low = 0x00, base_high = 0x04, length = 0x08, head = 0x
                      write_back_high = 0x3c;
 inline constexpr u32 size = 0x40;
 } // namespace ring
-
-/// What has been counted for a pool since power on; for people, and the VFs' own counters.
-struct PoolCounters {
-    u64 rx_frames = 0, rx_bytes = 0, rx_multicast = 0, tx_frames = 0, tx_bytes = 0, looped = 0;
-    u64 no_descriptor = 0, not_enabled = 0, spoofed = 0, too_long = 0, bad_descriptor = 0;
-    void state(Visitor& v);
-};
 
 struct Options {
     std::string name = "nic0";
@@ -78,6 +75,9 @@ struct Chip {
     u64 throttle_unit;       ///< of the interval, in nanoseconds
     u32 time_low, time_high, time_increment; ///< the system time's registers
     u64 time_unit;           ///< tenths of a nanosecond of TIMINCA's period
+    u32 receive_stamp_control, receive_stamp_low, receive_stamp_high; ///< TSYNCRXCTL, RXSTMPL, RXSTMPH
+    u32 transmit_stamp_control, transmit_stamp_low, transmit_stamp_high;
+    u32 stamped_messages;    ///< which PTP messages: control field 7:0, message id 11:8
     u32 rate_select;         ///< RTTDQSEL
     u32 receive_address;     ///< RAL and RAH of the adapter's own address
     u32 multicast_table, unicast_table, vlan_table; ///< MTA, UTA, VFTA
@@ -102,6 +102,7 @@ public:
     std::size_t room() const override;
 
     unsigned extra_buses() const override { return 1; }
+    bool is_one_device_with(u16 requester) const override { return Function::is_one_device_with(requester) || sriov_->has(requester); }
     std::vector<pci::Wish> wishes() override;
     void remap() override;
 
@@ -112,12 +113,18 @@ public:
     std::string describe_pools() const;
     std::string describe_vf(unsigned n) const;
     const PoolCounters& counters(unsigned pool) const { return pools_[pool]; }
+    const QueueCounters& queue_counters(unsigned queue) const { return queue_counters_[queue]; }
+    const PortCounters& port_counters() const { return port_; }
+    /// Everything that was counted since power on goes to the glass, for the report.
+    void publish_counters();
     unsigned virtual_functions() const { return sriov_->count(); }
     u64 interrupts() const { return vectors_.sent(); }
     /// Frames that the port lost for want of room.
-    u64 missed() const { return missed_; }
+    u64 missed() const { return port_.no_room; }
     u64 link_changes() const { return link_changes_; }
     Mac address() const { return options_.mac; }
+    /// A register of the table as it is stored: nothing happens.
+    u32 peek(u32 offset) const { return regs_.get(offset); }
 
     static constexpr u64 doorbell_delay = 500;      ///< virtual nanoseconds from a doorbell to the first descriptor
     static constexpr u64 burst_time = 12'000;       ///< of the wire, filled at once
@@ -148,8 +155,10 @@ protected:
     virtual unsigned queue_of(unsigned pool, unsigned index) const = 0;
     virtual SpreadRules spread(unsigned pool) const = 0;
     virtual unsigned redirection(unsigned hash) const = 0;
-    /// A queue chosen by a filter for flows, before spreading.
-    virtual std::optional<unsigned> flow_queue(const Packet&) { return std::nullopt; }
+    /// What the registers say of filters for flows.
+    virtual Filters filter_rules() const = 0;
+    /// A table of flows, asked after the filters and before spreading.
+    virtual std::optional<FlowMatch> flow_match(const Packet& p, unsigned pool) { return static_cast<void>(p), static_cast<void>(pool), std::nullopt; }
     virtual bool strip_vlan(unsigned queue, unsigned pool) const = 0;
     /// Whether a frame for which the queue has no descriptor is lost, whatever its split receive control says.
     virtual bool queue_drops(unsigned) const { return false; }
@@ -157,10 +166,11 @@ protected:
     virtual void pool_spoofed(unsigned pool) { static_cast<void>(pool); }
     virtual void chip_counts_receive(unsigned queue, std::size_t bytes) { static_cast<void>(queue), static_cast<void>(bytes); }
     virtual void chip_counts_transmit(unsigned queue, std::size_t bytes) { static_cast<void>(queue), static_cast<void>(bytes); }
+    /// For want of a descriptor.
+    virtual void chip_counts_lost(unsigned queue) = 0;
     virtual void chip_missed() = 0;
     virtual void chip_reset() = 0;
     virtual void chip_state(Visitor& v) = 0;
-    virtual void transmit_stamp(bool) {}
     /// Nanoseconds for a byte of this queue when a rate is set; 0: the wire's.
     virtual u64 rate_time(unsigned queue, std::size_t bytes) const { return static_cast<void>(queue), static_cast<void>(bytes), u64{0}; }
     virtual void raise(u32 causes) = 0;
@@ -188,8 +198,8 @@ protected:
     pci::SrIov& sriov() { return *sriov_; }
     const pci::SrIov& sriov() const { return *sriov_; }
 
-    /// Whether a register access is the adapter's own DMA, or a virtual function's, come back. It is refused, and told.
-    bool own_dma(const Access& access);
+    /// Whether a register access comes while the adapter works at its rings: DMA of a neighbour that has got a frame just now. It is refused, and told.
+    bool busy_at_rings(const Access& access);
     void write_ring(u32 offset, u32 value);
     u32 read_register(u32 offset);
     void write_register(u32 offset, u32 value);
@@ -234,7 +244,11 @@ private:
         std::vector<u8> frame;
         u16 queue = 0;
         u8 pool = 0;
-        bool looped = false, inexact = false;
+        bool looped = false;
+        u32 hash = 0, hash_type = 0;
+        u32 status = 0;        ///< bits of the descriptor's that are known on arrival
+        u8 type_filter = none; ///< the Ethertype filter that matched
+        static constexpr u8 none = 0xff;
         void state(Visitor& v);
     };
 
@@ -245,7 +259,19 @@ private:
 
     using Pools = u64;
 
+    struct Choice {
+        Pools pools = 0;
+        const char* why = "";
+        bool inexact = false;
+        u64 PortCounters::*drop = &PortCounters::no_filter; ///< what counts it when there is no pool
+    };
+
     // adapter.cpp
+    /// What the registers say now, kept until one of them changes.
+    const PortRules& rules_now() const;
+    const PoolRules& rules_of(unsigned pool) const;
+    std::optional<Pools> exact_pools(Mac mac) const;
+    const std::array<u8, 40>& hash_key_now() const;
     Ring ring_at(u32 at) const;
     bool ring_runs(u32 at, const Ring& r);
     pci::Function& owner(unsigned queue);
@@ -255,6 +281,11 @@ private:
     std::optional<u32> common_read(const Bank::Place& place, u32 offset, u32 stored);
     bool common_write(const Bank::Place& place, u32 offset, u32 before, u32 written);
     u64 system_time() const;
+    // time_stamps.cpp
+    /// Reading the lower half holds the upper one.
+    u32 read_time(u32 offset);
+    bool stamp_received(const Packet& p, const Choice& choice);
+    void stamp_sent();
     // vf_registers.cpp
     std::optional<u32> vf_ring_register(unsigned vf, u32 offset) const;
     u32 vf_read(VirtualFunction& vf, u32 offset);
@@ -269,28 +300,39 @@ private:
     u64 send_segments(unsigned queue, TransmitQueue& q, const Context& c);
     u64 send_frame(unsigned queue, std::vector<u8>& frame, u32 tag, bool tagged);
     // switch.cpp
-    struct Choice {
-        Pools pools = 0;
-        const char* why = "";
-        bool inexact = false;
-    };
     Choice choose_pools(const Packet& p, const PortRules& rules, bool local) const;
     bool spoofed(const Packet& p, unsigned pool);
     u64 switch_frame(std::span<const u8> frame, unsigned pool);
-    void deliver(std::span<const u8> frame, const Packet& p, const PortRules& rules, Choice choice, bool looped, int from);
+    void deliver(std::span<const u8> frame, const Packet& p, const PortRules& rules, Choice choice, bool looped, int from, u32 status = 0);
     void mirror(std::span<const u8> frame, const Packet& p, const PortRules& rules, Pools pools, bool looped, int from, Pools& targets) const;
     static std::string text_of(const Packet& p);
-    void explain(std::string_view event, const Packet& p, std::initializer_list<Detail> more);
+    /// Tells what becomes of a frame; costs nothing while nobody hears of the topic.
+    template <class... More> void explain(std::string_view event, const Packet& p, const More&... more) {
+        if (glass().on(Topic::vtc)) [[unlikely]]
+            glass().tell(Topic::vtc, event, {{"adapter", name()}, {"frame", text_of(p)}, more...});
+    }
     bool vlan_known(u16 vlan) const;
     bool vlan_in_entries(u16 vlan, u64 entries) const;
     std::array<u8, 40> hash_key() const;
-    unsigned choose_queue(const Packet& p, unsigned pool, u32& hash, u32& hash_type);
+    /// The queue and what the descriptor says of how it was found; nothing to be done with `drop`.
+    struct Steering {
+        unsigned queue = 0;
+        u32 hash = 0, hash_type = 0, status = 0;
+        u8 type_filter = Arrived::none;
+        bool drop = false;
+        const char* why = nullptr; ///< a filter's name
+    };
+    Steering steer(const Packet& p, unsigned pool);
     void to_wire(std::span<const u8> frame);
-    void store(std::span<const u8> frame, unsigned pool, unsigned queue, bool looped, bool inexact);
+    void received(std::span<const u8> frame, const PortRules& rules);
+    void drop(u64 PortCounters::*counter, const Packet& p, std::string_view why);
+    void store(std::span<const u8> frame, unsigned pool, const Steering& s, bool looped, u32 status);
     // receive.cpp
     void drain();
     enum class Stored : u8 { done, waits, lost };
     Stored write_to_ring(const Arrived& a);
+    void count_seen(const Packet& p);
+    void count_segmented();
     void count_received(const Packet& p);
     void count_sent(const Packet& p);
 
@@ -309,12 +351,28 @@ private:
     std::vector<u32> rates_;           ///< RTTBCNRC by queue
     u64 time_base_ = 0, time_set_ = 0; ///< the system time's value when it was set, and when that was
     std::vector<TransmitQueue> transmit_;
+    std::bitset<128> rung_; ///< transmit queues that may have something to do; derived: all of them is never wrong
     std::deque<Arrived> arrived_;
     u64 arrived_bytes_ = 0;
+    Filters filters_;   ///< derived from registers
+
+    /// Derived from registers too, of this version.
+    struct Derived {
+        u64 version = ~u64{0};
+        PortRules port;
+        std::array<u8, 40> key{};
+        std::vector<std::optional<PoolRules>> pools;
+        std::unordered_map<Mac, std::optional<Pools>> exact; ///< of the addresses that frames have had
+    };
+    const Derived& derived() const;
+    static constexpr std::size_t most_addresses = 4096;
+    mutable Derived derived_;
     u64 wire_free_ = 0; ///< when the wire has sent everything
     unsigned next_queue_ = 0;
     std::vector<PoolCounters> pools_;
-    u64 missed_ = 0, link_changes_ = 0;
+    std::vector<QueueCounters> queue_counters_;
+    PortCounters port_;
+    u64 link_changes_ = 0;
     bool working_ = false; ///< rings are being worked at: DMA must not come back to the adapter's own registers
 };
 

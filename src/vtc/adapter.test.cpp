@@ -157,6 +157,68 @@ TYPED_TEST(Both, KeepsFramesUntilThereAreDescriptors) {
     EXPECT_EQ(this->b.get(TestFixture::S::rx + ring::head), 3u);
 }
 
+template <class T> void loop_back(Bench<T>& b, bool on) {
+    if constexpr (std::is_same_v<T, I82576>)
+        b.set(i82576::rctl, (b.get(i82576::rctl) & ~i82576::rctl_loopback) | (on ? i82576::rctl_loopback_mac : 0));
+    else
+        b.set(i82599::hlreg0, (b.get(i82599::hlreg0) & ~i82599::hlreg0_loopback) | (on ? i82599::hlreg0_loopback : 0));
+}
+
+TYPED_TEST(Both, LoopsBackWithoutTheWire) {
+    auto& b = this->b;
+    TestFixture::S::on(b);
+    b.rings(TestFixture::S::rx, TestFixture::S::tx);
+    loop_back(b, true);
+    b.send(TestFixture::S::tx, frame_of(broadcast, own));
+    EXPECT_TRUE(b.wire.frames.empty());
+    EXPECT_EQ(b.get(TestFixture::S::rx + ring::head), 1u);
+    b.nic.receive(frame_of(own, other));
+    EXPECT_EQ(b.get(TestFixture::S::rx + ring::head), 1u) << "the wire is cut off";
+    loop_back(b, false);
+    b.send(TestFixture::S::tx, frame_of(broadcast, own));
+    EXPECT_EQ(b.wire.frames.size(), 1u);
+    EXPECT_EQ(b.get(TestFixture::S::rx + ring::head), 1u);
+}
+
+/// A PTP message of version 2 in an Ethernet frame.
+std::vector<u8> ptp(u8 id) {
+    auto f = frame_of(own, other, 64);
+    f[12] = 0x88, f[13] = 0xf7;
+    f[14] = id, f[15] = 2;
+    return f;
+}
+
+TYPED_TEST(Both, StampsOneMessageAtATime) {
+    auto& b = this->b;
+    const Chip& chip = b.nic.chip();
+    TestFixture::S::on(b);
+    b.rings(TestFixture::S::rx, TestFixture::S::tx);
+    constexpr bool gigabit = std::is_same_v<TypeParam, I82576>;
+    b.set(gigabit ? u32{i82576::etqf} + 12 : u32{i82599::etqf} + 12,
+          gigabit ? i82576::etqf_enable | i82576::etqf_ptp | 0x88f7 : i82599::etqf_enable | i82599::etqf_ptp | 0x88f7);
+    b.set(chip.time_increment, 1u << 24 | 16);
+    b.set(chip.receive_stamp_control, stamp_enabled | 5 << 1);
+    b.board.pass(1'000);
+    const auto status = [&](unsigned n) { return b.board.read32(rx_ring + 16 * n + 8); };
+    b.nic.receive(ptp(11)); // an announcement is no event
+    EXPECT_FALSE(status(0) & rx_stamped);
+    b.nic.receive(ptp(0));
+    EXPECT_TRUE(status(1) & rx_stamped);
+    EXPECT_TRUE(b.get(chip.receive_stamp_control) & stamp_valid);
+    EXPECT_EQ(b.board.read32(rx_ring + 16) & 0xffff, 0x8030u) << "the number of the Ethertype filter";
+    const u32 first = b.get(chip.receive_stamp_low);
+    EXPECT_NE(first, 0u);
+    b.board.pass(1'000'000);
+    b.nic.receive(ptp(1));
+    EXPECT_FALSE(status(2) & rx_stamped) << "the first has not been fetched";
+    EXPECT_EQ(b.get(chip.receive_stamp_low), first);
+    b.get(chip.receive_stamp_high);
+    EXPECT_FALSE(b.get(chip.receive_stamp_control) & stamp_valid);
+    b.nic.receive(ptp(1));
+    EXPECT_TRUE(status(3) & rx_stamped);
+    EXPECT_NE(b.get(chip.receive_stamp_low), first);
+}
+
 TYPED_TEST(Both, StateIsComplete) {
     TestFixture::S::on(this->b);
     this->b.rings(TestFixture::S::rx, TestFixture::S::tx);
@@ -302,7 +364,7 @@ TEST_F(Pools, DmaDoesNotComeBackToTheRegisters) {
     b.send(tx(0), frame_of(mac(1) | 0x04'0000, mac(0)), shift(0));
     EXPECT_EQ(b.get(rx(1) + ring::head), 1u);
     EXPECT_TRUE(b.get(i82576::rctl) & i82576::rctl_enable) << "the adapter was reset";
-    EXPECT_GT(b.board.glass.counter("register.own-dma"), 0u);
+    EXPECT_GT(b.board.glass.counter("dma.own-registers"), 0u);
 }
 
 TEST_F(Pools, AQueueIsItsFunctionsWhateverThePortDoes) {

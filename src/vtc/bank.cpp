@@ -2,11 +2,38 @@
 // Banks of registers.
 #include "vtc/bank.h"
 
-#include "base/error.h"
-
 #include <algorithm>
 
 namespace vitrine::vtc {
+
+namespace {
+
+/// Whether a register's value says nothing about filters, pools and queues.
+constexpr bool is_traffic(Effect effect) {
+    switch (effect) {
+    case Effect::counter:
+    case Effect::queue:
+    case Effect::cause:
+    case Effect::cause_set:
+    case Effect::mask_set:
+    case Effect::mask_clear:
+    case Effect::vector_cause:
+    case Effect::vector_cause_set:
+    case Effect::vector_mask_set:
+    case Effect::vector_mask_clear:
+    case Effect::throttle:
+    case Effect::time:
+    case Effect::stamp:
+    case Effect::mailbox:
+    case Effect::mailbox_memory:
+    case Effect::mailbox_cause:
+        return true;
+    default:
+        return false;
+    }
+}
+
+} // namespace
 
 Bank::Bank(std::span<const RegisterRow> rows, u32 size) : rows_(rows), slots_(size / 4, nowhere) {
     for (std::size_t r = 0; r < rows.size(); ++r) {
@@ -16,6 +43,7 @@ Bank::Bank(std::span<const RegisterRow> rows, u32 size) : rows_(rows), slots_(si
             VERIFY(dword < slots_.size() && slots_[dword] == nowhere);
             slots_[dword] = static_cast<u16>(row_of_.size());
             row_of_.push_back(static_cast<u16>(r));
+            traffic_.push_back(is_traffic(row.effect));
         }
     }
     VERIFY(row_of_.size() < nowhere);
@@ -31,18 +59,6 @@ Bank::Place Bank::find(u32 offset) const {
     return {&row, slot, row.stride ? (offset - row.offset) / row.stride : 0};
 }
 
-u32& Bank::at(u32 offset) {
-    const Place place = find(offset);
-    VERIFY(place.row);
-    return values_[place.slot];
-}
-
-u32 Bank::get(u32 offset) const {
-    const Place place = find(offset);
-    VERIFY(place.row);
-    return values_[place.slot];
-}
-
 void Bank::count(u32 offset, u64 n) {
     u32& value = at(offset);
     value = static_cast<u32>(std::min<u64>(value + n, 0xffff'ffff));
@@ -56,10 +72,14 @@ void Bank::count_wide(u32 offset, u64 n) {
 }
 
 void Bank::reset() {
+    ++version_;
     for (std::size_t n = 0; n < values_.size(); ++n)
         values_[n] = rows_[row_of_[n]].reset;
 }
 
-void Bank::state(Visitor& v) { v.bytes("registers", {reinterpret_cast<u8*>(values_.data()), values_.size() * 4}); }
+void Bank::state(Visitor& v) {
+    version_ += v.loading();
+    v.bytes("registers", {reinterpret_cast<u8*>(values_.data()), values_.size() * 4});
+}
 
 } // namespace vitrine::vtc

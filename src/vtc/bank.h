@@ -2,6 +2,7 @@
 // A bank of 32-bit registers made from a table of rows: found at once, masked as the rows say.
 #pragma once
 
+#include "base/error.h"
 #include "base/visitor.h"
 #include "vtc/spec/rows.h"
 
@@ -25,10 +26,13 @@ public:
     Place find(u32 offset) const;
 
     /// A register that the table has.
-    u32& at(u32 offset);
-    u32 get(u32 offset) const;
+    u32& at(u32 offset) { return changing(slot_of(offset)); }
+    u32 get(u32 offset) const { return values_[slot_of(offset)]; }
     /// The same by what find() gave.
-    u32& value(const Place& place) { return values_[place.slot]; }
+    u32& value(const Place& place) { return changing(place.slot); }
+
+    /// Grows whenever a register may have changed that is more than traffic: what is made of registers stays right as long as it does not.
+    u64 version() const { return version_; }
 
     /// Counts in a register that stops at its end.
     void count(u32 offset, u64 n = 1);
@@ -42,10 +46,23 @@ public:
 
 private:
     static constexpr u16 nowhere = 0xffff;
+
+    u16 slot_of(u32 offset) const {
+        const u16 slot = slots_[offset / 4];
+        VERIFY(slot != nowhere);
+        return slot;
+    }
+    u32& changing(u32 slot) {
+        version_ += !traffic_[slot];
+        return values_[slot];
+    }
+
     std::span<const RegisterRow> rows_;
     std::vector<u16> slots_; ///< by dword of the region
     std::vector<u16> row_of_;
+    std::vector<u8> traffic_; ///< by slot: changes with every frame or interrupt
     std::vector<u32> values_;
+    u64 version_ = 0;
 };
 
 } // namespace vitrine::vtc

@@ -24,9 +24,10 @@ std::optional<u32> Adapter::common_read(const Bank::Place& place, u32 offset, u3
     case Effect::rate:
         return rates_[reg(chip_.rate_select) % chip_.queues];
     case Effect::time:
-        if (offset == chip_.time_low)
-            return static_cast<u32>(system_time());
-        return offset == chip_.time_high ? static_cast<u32>(system_time() >> 32) : stored;
+        return offset == chip_.time_increment ? stored : read_time(offset);
+    case Effect::stamp:
+        regs_.at(offset == chip_.receive_stamp_high ? chip_.receive_stamp_control : chip_.transmit_stamp_control) &= ~stamp_valid;
+        return stored;
     default:
         return std::nullopt;
     }
@@ -66,6 +67,9 @@ bool Adapter::common_write(const Bank::Place& place, u32 offset, u32 before, u32
     case Effect::rate:
         rates_[reg(chip_.rate_select) % chip_.queues] = written;
         return true;
+    case Effect::filter:
+        filters_ = filter_rules();
+        return true;
     case Effect::time: {
         // What has passed so far passed at the old rate.
         const u32 stored = regs_.value(place);
@@ -81,13 +85,6 @@ bool Adapter::common_write(const Bank::Place& place, u32 offset, u32 before, u32
     default:
         return false;
     }
-}
-
-/// TIMINCA: an increment in bits 23:0, added each period of bits 31:24.
-u64 Adapter::system_time() const {
-    const u32 increment = reg(chip_.time_increment);
-    const u64 period = (increment >> 24) * chip_.time_unit;
-    return period ? time_base_ + (clock_.now() - time_set_) * 10 / period * (increment & 0xff'ffff) : time_base_;
 }
 
 void Adapter::set_interval(Vectors& vectors, unsigned n, u32 value) {

@@ -55,6 +55,13 @@ constexpr Chip chip_82576{
     .time_high = systimh,
     .time_increment = timinca,
     .time_unit = 160,
+    .receive_stamp_control = tsyncrxctl,
+    .receive_stamp_low = rxstmpl,
+    .receive_stamp_high = rxstmph,
+    .transmit_stamp_control = tsynctxctl,
+    .transmit_stamp_low = txstmpl,
+    .transmit_stamp_high = txstmph,
+    .stamped_messages = tsyncrxcfg,
     .rate_select = rttdqsel,
     .receive_address = ra,
     .multicast_table = mta,
@@ -169,6 +176,10 @@ void I82576::write_effect(const Bank::Place& place, u32, u32 before, u32 written
         regs().value(place) = value;
         break;
     }
+    case Effect::cause:
+        regs().value(place) &= ~written;
+        update_pin();
+        break;
     case Effect::cause_set:
         raise(written);
         break;

@@ -29,12 +29,14 @@ protected:
     unsigned pool_of(unsigned queue) const override;
     unsigned vf_of(unsigned queue) const override;
     unsigned queue_of(unsigned pool, unsigned index) const override;
+    Filters filter_rules() const override;
     SpreadRules spread(unsigned pool) const override;
     unsigned redirection(unsigned hash) const override;
     bool strip_vlan(unsigned queue, unsigned pool) const override;
     bool queue_drops(unsigned queue) const override;
     void queue_event(unsigned queue, bool transmit) override;
     void pool_spoofed(unsigned pool) override;
+    void chip_counts_lost(unsigned queue) override;
     void chip_missed() override;
     void chip_reset() override;
     void chip_state(Visitor& v) override;

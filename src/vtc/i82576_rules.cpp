@@ -28,6 +28,8 @@ PortRules I82576::port_rules() const {
     rules.loopback = reg(dtxswc) >> 31 & 1;
     rules.receive_pools = rules.pools ? reg(vfre) : 1;
     rules.transmit_pools = rules.pools ? reg(vfte) : ~0ull;
+    // By the MAC, or by the PHY that is told so.
+    rules.loops_back = (r & rctl_loopback) == rctl_loopback_mac || phy_[phy_control] & phy_loopback;
     rules.fcs_kept = !(r & rctl_secrc);
     rules.ip_checksum = sum & 0x100;
     rules.l4_checksum = sum & 0x200;
@@ -101,6 +103,46 @@ SpreadRules I82576::spread(unsigned pool) const {
     return {.on = (m & 7) == 2, .fields = m >> 16, .queues = queues};
 }
 
+/// Ports and addresses are kept as a frame has them, the first byte lowest.
+Filters I82576::filter_rules() const {
+    Filters f;
+    for (unsigned n = 0; n < 8; ++n) {
+        const u32 type = reg(etqf + 4 * n);
+        if (type & etqf_enable)
+            f.types.push_back({.index = static_cast<u8>(n),
+                               .type = static_cast<u16>(type),
+                               .queue = type & etqf_queue ? std::optional(static_cast<u8>(type >> 16 & 7)) : std::nullopt,
+                               .stamped = (type & etqf_ptp) != 0});
+        const u32 flow = reg(ftqf + 4 * n), port = reg(imir + 4 * n);
+        if (!(flow & (ftqf_queue | ftqf_ptp)))
+            continue;
+        TupleFilter t;
+        if (!(flow & ftqf_any_protocol))
+            t.protocol = static_cast<u8>(flow);
+        if (!(flow & ftqf_any_source))
+            t.source = __builtin_bswap32(reg(saqf + 4 * n));
+        if (!(flow & ftqf_any_destination))
+            t.destination = __builtin_bswap32(reg(daqf + 4 * n));
+        if (!(flow & ftqf_any_source_port))
+            t.source_port = __builtin_bswap16(static_cast<u16>(reg(spqf + 4 * n)));
+        if (!(port & imir_any_port))
+            t.destination_port = __builtin_bswap16(static_cast<u16>(port));
+        if (!(flow & ftqf_any_pool))
+            t.pool = static_cast<u8>(flow >> 12 & 7);
+        if (flow & ftqf_queue)
+            t.queue = static_cast<u8>(flow >> 16 & 7);
+        t.rank = port >> 29;
+        t.stamped = flow & ftqf_ptp;
+        f.tuples.push_back(t);
+    }
+    f.syn = {.on = (reg(synqf) & synqf_enable) != 0, .queue = static_cast<u8>(reg(synqf) >> 1 & 7)};
+    for (unsigned n = 0; n < 8; ++n)
+        if (const u32 entry = reg(vlapqf) >> (4 * n) & 15; entry & 8)
+            f.priorities.emplace_back(static_cast<u8>(n), static_cast<u8>(entry & 7));
+    f.order();
+    return f;
+}
+
 /// In pools, an entry's bit 3 says which of the pool's two queues.
 unsigned I82576::redirection(unsigned hash) const {
     const unsigned entry = reg(reta + (hash & ~3u)) >> (8 * (hash & 3)) & 15;
@@ -118,6 +160,8 @@ void I82576::pool_spoofed(unsigned pool) {
     regs().at(lvmmc) = static_cast<u32>(pool << 13) | 1u << 9; // the last one that misbehaved
     regs().count(0x41a0);
 }
+
+void I82576::chip_counts_lost(unsigned queue) { regs().count(receive_ring(queue) + rx_counter_dropped); }
 
 void I82576::chip_missed() { regs().count(mpc); }
 

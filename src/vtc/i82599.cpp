@@ -57,6 +57,13 @@ constexpr Chip chip_82599{
     .time_high = systimh,
     .time_increment = timinca,
     .time_unit = 64,
+    .receive_stamp_control = tsyncrxctl,
+    .receive_stamp_low = rxstmpl,
+    .receive_stamp_high = rxstmph,
+    .transmit_stamp_control = tsynctxctl,
+    .transmit_stamp_low = txstmpl,
+    .transmit_stamp_high = txstmph,
+    .stamped_messages = rxmtrl,
     .rate_select = rttdqsel,
     .receive_address = ra,
     .multicast_table = mta,
@@ -199,13 +206,8 @@ void I82599::write_effect(const Bank::Place& place, u32 offset, u32, u32 written
             drops_[written >> 8 & 127] = written & 1;
         break;
     case Effect::flow_director:
-        if (offset == fdirctrl) {
-            regs().value(place) = (written & ~fdirctrl_done) | (written & 3 ? fdirctrl_done : 0);
-        } else {
-            if ((written & 3) == 1 && (reg(fdirctrl) & 0x10))
-                glass().odd(Topic::vtc, "flow-director.not-modelled", {{"adapter", name()}, {"command", written}});
-            regs().value(place) &= ~3u;
-        }
+        if (flows_.written(offset, written))
+            raise(cause_flow_director);
         break;
     default:
         break;
@@ -264,6 +266,7 @@ void I82599::queue_event(unsigned queue, bool transmit) {
 
 void I82599::chip_reset() {
     drops_.fill(false);
+    flows_.reset();
     module_.reset();
     set_auto_clear();
     regs().at(mpsar) = 1;
@@ -332,6 +335,7 @@ void I82599::vf_other_cause(VirtualFunction& f) {
 void I82599::chip_state(Visitor& v) {
     v.field("module", module_);
     v.field("drops", drops_);
+    v.field("flows", flows_);
 }
 
 std::string I82599::describe() const {

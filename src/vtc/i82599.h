@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Intel 82599 10-gigabit adapter: 128 queues, 64 pools, 63 virtual functions, a passive direct-attach cable in its SFP+ cage.
-// Not modelled, and told when asked for: flow director filters (all misses), receive-side coalescing (never done), DCB, FCoE, security.
+// Not modelled: receive-side coalescing (never done, which is allowed), DCB, FCoE, security.
 #pragma once
 
 #include "vtc/adapter.h"
+#include "vtc/flow_director.h"
 #include "vtc/sfp_module.h"
 #include "vtc/spec/i82599.h"
 
@@ -32,6 +33,8 @@ protected:
     unsigned pool_of(unsigned queue) const override;
     unsigned vf_of(unsigned queue) const override;
     unsigned queue_of(unsigned pool, unsigned index) const override;
+    Filters filter_rules() const override;
+    std::optional<FlowMatch> flow_match(const Packet& p, unsigned pool) override { return flows_.match(p, pool); }
     SpreadRules spread(unsigned pool) const override;
     unsigned redirection(unsigned hash) const override;
     bool strip_vlan(unsigned queue, unsigned pool) const override;
@@ -40,6 +43,7 @@ protected:
     void pool_spoofed(unsigned pool) override;
     void chip_counts_receive(unsigned queue, std::size_t bytes) override;
     void chip_counts_transmit(unsigned queue, std::size_t bytes) override;
+    void chip_counts_lost(unsigned queue) override;
     void chip_missed() override;
     void chip_reset() override;
     void chip_state(Visitor& v) override;
@@ -54,11 +58,13 @@ protected:
 private:
     bool pools_on() const;
     unsigned queues_a_pool() const;
+    u32 counter_of(u32 map, unsigned queue) const;
     void other_interrupt();
     void update_pin();
     void set_auto_clear();
 
     SfpModule module_{i82599::cable};
+    FlowDirector flows_{regs()};
     std::array<bool, 128> drops_{}; ///< by QDE
 };
 

@@ -42,6 +42,7 @@ PortRules I82599::port_rules() const {
     rules.loopback = reg(dtxgswc) & 1;
     rules.receive_pools = rules.pools ? static_cast<u64>(reg(vfre + 4)) << 32 | reg(vfre) : 1;
     rules.transmit_pools = rules.pools ? static_cast<u64>(reg(vfte + 4)) << 32 | reg(vfte) : ~0ull;
+    rules.loops_back = mac & hlreg0_loopback;
     rules.fcs_kept = !(mac & hlreg0_crc_strip);
     rules.ip_checksum = rules.l4_checksum = true;
     return rules;
@@ -112,6 +113,48 @@ SpreadRules I82599::spread(unsigned pool) const {
     return {.on = mode == 1 || mode == 4 || mode == 5, .fields = m >> 16, .queues = 16};
 }
 
+/// Ports and addresses are kept as a frame has them, the first byte lowest.
+Filters I82599::filter_rules() const {
+    Filters f;
+    for (unsigned n = 0; n < 8; ++n) {
+        const u32 type = reg(etqf + 4 * n), select = reg(etqs + 4 * n);
+        if (type & etqf_enable)
+            f.types.push_back({.index = static_cast<u8>(n),
+                               .type = static_cast<u16>(type),
+                               .pool = type & etqf_has_pool ? std::optional(static_cast<u8>(type >> 20 & 63)) : std::nullopt,
+                               .priority = type & etqf_has_priority ? std::optional(static_cast<u8>(type >> 16 & 7)) : std::nullopt,
+                               .queue = select & etqs_queue ? std::optional(static_cast<u8>(select >> 16 & 127)) : std::nullopt,
+                               .stamped = (type & etqf_ptp) != 0});
+    }
+    for (unsigned n = 0; n < 128; ++n) {
+        static constexpr u8 protocols[] = {protocol_tcp, protocol_udp, protocol_sctp, other_protocol};
+        const u32 flow = reg(ftqf + 4 * n);
+        if (!(flow & ftqf_enable))
+            continue;
+        TupleFilter t{.queue = static_cast<u8>(reg(l34t_imir + 4 * n) >> 21 & 127), .rank = flow >> 2 & 7};
+        if (!(flow & ftqf_any_protocol))
+            t.protocol = protocols[flow & 3];
+        if (!(flow & ftqf_any_source))
+            t.source = __builtin_bswap32(reg(saqf + 4 * n));
+        if (!(flow & ftqf_any_destination))
+            t.destination = __builtin_bswap32(reg(daqf + 4 * n));
+        if (!(flow & ftqf_any_source_port))
+            t.source_port = __builtin_bswap16(static_cast<u16>(reg(sdpqf + 4 * n)));
+        if (!(flow & ftqf_any_destination_port))
+            t.destination_port = __builtin_bswap16(static_cast<u16>(reg(sdpqf + 4 * n) >> 16));
+        if (!(flow & ftqf_any_pool))
+            t.pool = static_cast<u8>(flow >> 8 & 63);
+        f.tuples.push_back(t);
+    }
+    const u32 syn = reg(synqf);
+    f.syn = {.on = (syn & synqf_enable) != 0, .first = (syn & synqf_first) != 0, .queue = static_cast<u8>(syn >> 1 & 127)};
+    f.order();
+    // PTP over UDP is known by its port.
+    if (const u32 port = reg(rxmtrl) >> 16)
+        f.tuples.push_back({.destination_port = static_cast<u16>(port), .protocol = protocol_udp, .stamped = true});
+    return f;
+}
+
 unsigned I82599::redirection(unsigned hash) const { return reg(reta + (hash & ~3u)) >> (8 * (hash & 3)) & 15; }
 
 bool I82599::strip_vlan(unsigned queue, unsigned) const { return reg(receive_ring(queue) + ring::control) & rxdctl_vlan_strip; }
@@ -120,16 +163,21 @@ void I82599::pool_spoofed(unsigned) { regs().count(ssvpc); }
 
 void I82599::chip_missed() { regs().count(mpc); }
 
+/// A queue counts in one of sixteen counters.
+u32 I82599::counter_of(u32 map, unsigned queue) const { return reg(map + (queue & ~3u)) >> (8 * (queue & 3)) & 15; }
+
 void I82599::chip_counts_receive(unsigned queue, std::size_t bytes) {
-    const u32 at = receive_ring(queue);
-    regs().count(at + 0x30);
-    regs().count_wide(at + 0x34, bytes);
+    const u32 n = counter_of(rqsmr, queue);
+    regs().count(qprc + 0x40 * n);
+    regs().count_wide(qprc + 0x40 * n + 4, bytes);
 }
 
+void I82599::chip_counts_lost(unsigned queue) { regs().count(qprdc + 0x40 * counter_of(rqsmr, queue)); }
+
 void I82599::chip_counts_transmit(unsigned queue, std::size_t bytes) {
-    const u32 at = transmit_ring(queue);
-    regs().count(at + 0x30);
-    regs().count(at + 0x34, bytes);
+    const u32 n = counter_of(tqsm, queue);
+    regs().count(qptc + 0x40 * n);
+    regs().count_wide(qbtc + 8 * n, bytes);
 }
 
 /// The factor is the link's rate over the wanted one, with 14 bits of fraction.

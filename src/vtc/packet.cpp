@@ -3,6 +3,7 @@
 #include "vtc/packet.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include <fmt/format.h>
 
@@ -11,7 +12,6 @@ namespace vitrine::vtc {
 namespace {
 
 constexpr u16 type_vlan = 0x8100, type_ipv4 = 0x0800, type_ipv6 = 0x86dd;
-constexpr u8 protocol_tcp = 6, protocol_udp = 17, protocol_sctp = 132;
 
 Mac mac_at(std::span<const u8> d, unsigned at) {
     Mac mac = 0;
@@ -41,7 +41,6 @@ Packet::Packet(std::span<const u8> f) : frame(f) {
         type = get16(f, 16);
         l3 = 18;
     }
-    u8 protocol = 0;
     if (type == type_ipv4 && f.size() >= l3 + 20 && f[l3] >> 4 == 4) {
         const unsigned length = (f[l3] & 15) * 4u, total = get16(f, l3 + 2);
         if (length < 20 || total < length || l3 + total > f.size())
@@ -110,16 +109,20 @@ bool Packet::l4_checksum_right() const {
     return fold(sum(body, pseudo_sum(frame, l3, ipv6, protocol, static_cast<u32>(body.size())))) == 0xffff;
 }
 
+// The sum does not depend on the order of bytes but for the order of its own two: words are summed as the host has them.
 u32 sum(std::span<const u8> data, u32 start) {
-    u64 total = start;
+    u64 total = 0;
     std::size_t i = 0;
-    for (; i + 1 < data.size(); i += 2)
-        total += static_cast<u32>(data[i] << 8 | data[i + 1]);
-    if (i < data.size())
-        total += static_cast<u32>(data[i] << 8);
-    while (total >> 32)
-        total = (total & 0xffff'ffff) + (total >> 32);
-    return static_cast<u32>(total);
+    for (; i + 4 <= data.size(); i += 4) {
+        u32 word;
+        std::memcpy(&word, data.data() + i, 4);
+        total += word;
+    }
+    for (; i < data.size(); ++i)
+        total += static_cast<u64>(data[i]) << (8 * (i & 1));
+    while (total >> 16)
+        total = (total & 0xffff) + (total >> 16);
+    return (start & 0xffff) + (start >> 16) + __builtin_bswap16(static_cast<u16>(total));
 }
 
 u16 fold(u32 s) {

@@ -13,6 +13,8 @@ namespace vitrine::vtc {
 
 using Mac = u64; ///< the first byte on the wire is bits 47:40
 
+inline constexpr u8 protocol_tcp = 6, protocol_udp = 17, protocol_sctp = 132;
+
 inline constexpr Mac broadcast = 0xffff'ffff'ffff;
 constexpr bool is_group(Mac mac) { return mac >> 40 & 1; }
 
@@ -35,6 +37,7 @@ struct Packet {
     u16 type = 0;
     unsigned l3 = 0, l4 = 0, end = 0; ///< `end`: behind the IP packet, which padding may follow
     bool ipv4 = false, ipv6 = false, ip_options = false, fragment = false;
+    u8 protocol = 0; ///< IP's number of what follows the headers that are understood
     L4 transport = L4::none;
     unsigned l4_header = 0; ///< its length
 

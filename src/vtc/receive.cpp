@@ -51,8 +51,10 @@ void Adapter::drain() {
         const Stored stored = write_to_ring(a);
         if (stored == Stored::waits)
             break;
-        if (stored == Stored::lost)
+        if (stored == Stored::lost) {
+            ++queue_counters_[a.queue].rx_lost;
             glass().tell(Topic::vtc, "lost", {{"adapter", name()}, {"pool", a.pool}, {"queue", a.queue}});
+        }
         if (stored == Stored::done)
             told.set(a.queue);
         arrived_bytes_ -= a.frame.size();
@@ -76,18 +78,21 @@ Adapter::Stored Adapter::write_to_ring(const Arrived& a) {
         ++counters.not_enabled;
         return Stored::lost;
     }
-    const PortRules rules = port_rules();
+    const PortRules& rules = rules_now();
     Packet p(a.frame);
     const u16 tag = p.tag;
     const bool strip = p.tagged && strip_vlan(a.queue, a.pool);
-    std::vector<u8> frame(a.frame);
+    std::vector<u8> changed; // only if it is not as it came
+    if (strip || rules.fcs_kept)
+        changed = a.frame;
     if (strip)
-        frame.erase(frame.begin() + 12, frame.begin() + 16);
+        changed.erase(changed.begin() + 12, changed.begin() + 16);
     if (rules.fcs_kept) {
         const u32 fcs = ethernet_fcs(a.frame);
         for (unsigned i = 0; i < fcs_size; ++i)
-            frame.push_back(static_cast<u8>(fcs >> (8 * i)));
+            changed.push_back(static_cast<u8>(fcs >> (8 * i)));
     }
+    const std::span<const u8> frame(changed.empty() ? a.frame : changed);
     const u32 split = reg(at + chip_.split_control);
     const Shape shape = static_cast<Shape>(srrctl.type(split));
     unsigned buffer = static_cast<unsigned>(srrctl.packet_size(split)) * 1024;
@@ -115,13 +120,13 @@ Adapter::Stored Adapter::write_to_ring(const Arrived& a) {
         if (!(split & chip_.split_drop) && !queue_drops(a.queue))
             return Stored::waits;
         ++counters.no_descriptor;
-        explain("dropped", p, {{"pool", a.pool}, {"queue", a.queue}, {"why", "no descriptor"}});
+        chip_counts_lost(a.queue);
+        explain("dropped", p, Detail{"pool", a.pool}, Detail{"queue", a.queue}, Detail{"why", "no descriptor"});
         return Stored::lost;
     }
 
-    u32 hash = 0, hash_type = 0;
-    static_cast<void>(choose_queue(p, a.pool, hash, hash_type));
-    u32 status = rx_done | (a.looped ? chip_.rx_loopback : 0) | (strip ? rx_vlan_packet : 0) | (a.inexact ? rx_passed_inexact : 0);
+    u32 status = rx_done | a.status | (a.looped ? chip_.rx_loopback : 0) | (strip ? rx_vlan_packet : 0);
+    const u32 type = a.type_filter != Arrived::none ? packet_by_type | a.type_filter : packet_type(p);
     if (rules.ip_checksum && p.ipv4)
         status |= rx_ip_checksum | (p.ip_checksum_right() ? 0 : chip_.rx_error_ip);
     const bool whole = p.transport == L4::tcp || p.transport == L4::udp || p.transport == L4::sctp;
@@ -167,8 +172,8 @@ Adapter::Stored Adapter::write_to_ring(const Arrived& a) {
             d[3] = (status & 0xff) | (last ? rx_end_of_packet : 0) | (status & chip_.rx_error_ip ? 0x4000 : 0) |
                    (status & chip_.rx_error_l4 ? 0x2000 : 0) | (strip ? static_cast<u32>(tag) << 16 : 0);
         } else {
-            d[0] = hash_type | packet_type(p) << 4 | (header && n == 0 ? rx_split_header | static_cast<u32>(header) << rx_header_shift : 0);
-            d[1] = hash;
+            d[0] = a.hash_type | type << 4 | (header && n == 0 ? rx_split_header | static_cast<u32>(header) << rx_header_shift : 0);
+            d[1] = a.hash;
             d[2] = last ? status | rx_end_of_packet : rx_done;
             d[3] = static_cast<u32>(piece.size()) | (strip ? static_cast<u32>(tag) << 16 : 0);
         }
@@ -177,11 +182,14 @@ Adapter::Stored Adapter::write_to_ring(const Arrived& a) {
         head = head + 1 == r.size ? 0 : head + 1;
     }
     regs_.at(at + ring::head) = head;
-    glass().tell(Topic::vtc, "stored", {{"adapter", name()}, {"function", function.name()}, {"requester", function.requester_id()}, {"pool", a.pool}, {"queue", a.queue},
+    if (glass().on(Topic::vtc)) [[unlikely]]
+        glass().tell(Topic::vtc, "stored", {{"adapter", name()}, {"function", function.name()}, {"requester", function.requester_id()}, {"pool", a.pool}, {"queue", a.queue},
                                         {"descriptor", r.head}, {"address", first}, {"size", frame.size()}});
     ++counters.rx_frames;
     counters.rx_bytes += a.frame.size();
     counters.rx_multicast += p.group() && p.destination != broadcast;
+    ++queue_counters_[a.queue].rx_frames;
+    queue_counters_[a.queue].rx_bytes += a.frame.size();
     chip_counts_receive(a.queue, a.frame.size());
     return Stored::done;
 }
@@ -193,7 +201,7 @@ namespace {
 namespace stat {
 constexpr u32 rx_by_size = 0x405c, rx_good = 0x4074, rx_broadcast = 0x4078, rx_multicast = 0x407c, tx_good = 0x4080, rx_octets = 0x4088,
               tx_octets = 0x4090, rx_all_octets = 0x40c0, tx_all_octets = 0x40c8, rx_all = 0x40d0, tx_all = 0x40d4, tx_by_size = 0x40d8, tx_multicast = 0x40f0,
-              tx_broadcast = 0x40f4;
+              tx_broadcast = 0x40f4, segmentations = 0x40f8;
 } // namespace stat
 
 u32 size_class(std::size_t bytes) {
@@ -206,18 +214,27 @@ u32 size_class(std::size_t bytes) {
 
 } // namespace
 
+/// Whether a filter wants it or not.
+void Adapter::count_seen(const Packet& p) {
+    regs_.count(stat::rx_all);
+    if (regs_.find(stat::rx_all_octets).row)
+        regs_.count_wide(stat::rx_all_octets, p.frame.size() + fcs_size);
+}
+
+void Adapter::count_segmented() {
+    if (regs_.find(stat::segmentations).row)
+        regs_.count(stat::segmentations);
+}
+
 void Adapter::count_received(const Packet& p) {
     const std::size_t bytes = p.frame.size() + fcs_size;
     regs_.count(stat::rx_by_size + size_class(bytes));
     regs_.count(stat::rx_good);
-    regs_.count(stat::rx_all);
     if (p.destination == broadcast)
         regs_.count(stat::rx_broadcast);
     else if (p.group())
         regs_.count(stat::rx_multicast);
     regs_.count_wide(stat::rx_octets, bytes);
-    if (regs_.find(stat::rx_all_octets).row)
-        regs_.count_wide(stat::rx_all_octets, bytes);
 }
 
 void Adapter::count_sent(const Packet& p) {

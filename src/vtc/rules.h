@@ -19,6 +19,7 @@ struct PortRules {
     bool replication = false; ///< one frame may go to several pools
     bool loopback = false;    ///< what is sent is switched to the port's own pools
     u64 receive_pools = ~0ull, transmit_pools = ~0ull;
+    bool loops_back = false;  ///< what is sent to the wire comes back; the wire is cut off
     bool fcs_kept = false; ///< received frames keep room for their FCS
     // Checksums that are looked at on reception
     bool ip_checksum = false, l4_checksum = false;

@@ -2,6 +2,7 @@
 // The switch inside the port: which pools and queues a frame goes to and why, what may be sent, mirrors, and what leaves by the wire.
 // (82576 datasheet, Virtual Machine Device Queues; 82599 datasheet, VMDq and Virtualization.)
 #include "vtc/adapter.h"
+#include "vtc/spec/descriptors.h"
 
 #include <algorithm>
 #include <bit>
@@ -13,6 +14,7 @@ namespace vitrine::vtc {
 namespace {
 
 constexpr unsigned fcs = 4, tag_size = 4, mirror_rules = 4;
+constexpr std::size_t shortest = 14; ///< two addresses and a type
 
 // MRQC's upper half: what is hashed; and the types that a descriptor tells.
 constexpr u32 hash_tcp4 = 0x01, hash_ip4 = 0x02, hash_ip6 = 0x10, hash_tcp6 = 0x20, hash_udp4 = 0x40, hash_udp6 = 0x80;
@@ -53,23 +55,13 @@ std::string Adapter::text_of(const Packet& p) {
     return text;
 }
 
-/// One line for a person; costs nothing while the topic is off.
-void Adapter::explain(std::string_view event, const Packet& p, std::initializer_list<Detail> more) {
-    if (!glass().on(Topic::vtc))
-        return;
-    std::string text = text_of(p);
-    for (const Detail& d : more)
-        text += d.text.empty() ? fmt::format(", {} {}", d.name, d.number) : fmt::format(", {} {}", d.name, d.text);
-    glass().tell(Topic::vtc, event, {{"adapter", name()}, {"frame", text}});
-}
-
 // ---- reception --------------------------------------------------------------------------------------------------------------
 
 Adapter::Choice Adapter::choose_pools(const Packet& p, const PortRules& rules, bool local) const {
     const auto with = [&](auto&& wish) {
         Pools pools = 0;
         for (unsigned n = 0; n < chip_.pools; ++n)
-            if (wish(pool_rules(n)))
+            if (wish(rules_of(n)))
                 pools |= bit(n);
         return pools;
     };
@@ -78,7 +70,7 @@ Adapter::Choice Adapter::choose_pools(const Packet& p, const PortRules& rules, b
     if (every) {
         c = {rules.pools ? with([](const PoolRules& r) { return r.broadcasts; }) : Pools{rules.broadcasts}, "broadcast"};
     } else {
-        if (const auto pools = exact(p.destination))
+        if (const auto pools = exact_pools(p.destination))
             c = {rules.pools ? *pools : 1, group ? "exact multicast address" : "exact address"};
         else if (hashed(p.destination))
             c = {rules.pools ? with([&](const PoolRules& r) { return group ? r.hashed_multicast : r.hashed_unicast; }) : 1, "hash of the address",
@@ -96,13 +88,14 @@ Adapter::Choice Adapter::choose_pools(const Packet& p, const PortRules& rules, b
     if (rules.vlan_filter && c.pools) {
         Pools allowed = rules.pools ? 0 : 1;
         if (p.tagged && !vlan_known(p.vlan()) && !(rules.pools && with([](const PoolRules& r) { return r.all_vlans; })))
-            return {0, "VLAN is not in the filter table"};
+            return {0, "VLAN is not in the filter table", false, &PortCounters::vlan};
         if (rules.pools && p.tagged)
             allowed = vlan_pools(p.vlan()) | with([](const PoolRules& r) { return r.all_vlans; });
         else if (rules.pools)
             allowed = with([](const PoolRules& r) { return r.untagged; });
         if (!(c.pools & allowed))
-            c = {0, p.tagged ? "no pool that the address is for has the VLAN" : "no pool that the address is for takes untagged frames"};
+            c = {0, p.tagged ? "no pool that the address is for has the VLAN" : "no pool that the address is for takes untagged frames", false,
+                 &PortCounters::vlan};
         else
             c.pools &= allowed;
     }
@@ -111,30 +104,46 @@ Adapter::Choice Adapter::choose_pools(const Packet& p, const PortRules& rules, b
     if (rules.pools && group && !rules.replication && std::popcount(c.pools) > 1)
         c = {bit(rules.default_pool), "default pool, without replication", c.inexact};
     if (rules.pools && c.pools && !(c.pools & rules.receive_pools))
-        return {0, "the pool does not receive"};
+        return {0, "the pool does not receive", false, &PortCounters::pool_off};
     c.pools &= rules.receive_pools;
     if (!c.pools && !*c.why)
         c.why = "no filter matches";
     return c;
 }
 
+void Adapter::drop(u64 PortCounters::*counter, const Packet& p, std::string_view why) {
+    ++(port_.*counter);
+    explain("dropped", p, Detail{"why", why});
+}
+
 void Adapter::receive(std::span<const u8> frame) {
-    if (frame.size() < 14 || !is_link_up())
-        return;
-    const PortRules rules = port_rules();
+    const PortRules rules = rules_now();
+    if (frame.size() < shortest)
+        return drop(&PortCounters::runt, Packet(frame), "shorter than an Ethernet header");
+    if (!is_link_up())
+        return drop(&PortCounters::link_down, Packet(frame), "there is no link");
+    if (rules.loops_back)
+        return drop(&PortCounters::deaf, Packet(frame), "the port hears itself only");
+    if (rules.receives && options_.capture)
+        options_.capture->passed(clock_.now(), frame);
+    received(frame, rules);
+}
+
+void Adapter::received(std::span<const u8> frame, const PortRules& rules) {
     const Packet p(frame);
     if (!rules.receives)
-        return explain("dropped", p, {{"why", "the receiver is off"}});
-    if (options_.capture)
-        options_.capture->passed(clock_.now(), frame);
-    Choice c = choose_pools(p, rules, false);
+        return drop(&PortCounters::receiver_off, p, "the receiver is off");
+    count_seen(p);
+    const Choice c = choose_pools(p, rules, false);
     if (!c.pools)
-        return explain("dropped", p, {{"why", c.why}});
+        return drop(c.drop, p, c.why);
     // The wire's limit is the port's; a tag does not count.
     if (frame.size() + fcs > rules.longest + (p.tagged ? tag_size : 0))
-        return explain("dropped", p, {{"why", "longer than the port takes"}, {"most", rules.longest}});
+        return drop(&PortCounters::too_long, p, "longer than the port takes");
+    ++port_.rx_frames;
+    port_.rx_bytes += frame.size();
     count_received(p);
-    deliver(frame, p, rules, c, false, -1);
+    deliver(frame, p, rules, c, false, -1, stamp_received(p, c) ? rx_stamped : 0);
     drain();
 }
 
@@ -153,58 +162,84 @@ void Adapter::mirror(std::span<const u8> frame, const Packet& p, const PortRules
     }
 }
 
-void Adapter::deliver(std::span<const u8> frame, const Packet& p, const PortRules& rules, Choice choice, bool looped, int from) {
+void Adapter::deliver(std::span<const u8> frame, const Packet& p, const PortRules& rules, Choice choice, bool looped, int from, u32 status) {
     Pools copies = 0;
     mirror(frame, p, rules, choice.pools, looped, from, copies);
     copies &= ~choice.pools;
     for (Pools left = choice.pools | copies; left; left &= left - 1) {
         const unsigned pool = static_cast<unsigned>(std::countr_zero(left));
         const bool copy = copies >> pool & 1;
-        if (rules.pools && frame.size() + fcs > pool_rules(pool).longest + (p.tagged ? tag_size : 0u)) {
+        if (rules.pools && frame.size() + fcs > rules_of(pool).longest + (p.tagged ? tag_size : 0u)) {
             ++pools_[pool].too_long;
-            explain("dropped", p, {{"pool", pool}, {"why", "longer than the pool takes"}});
+            explain("dropped", p, Detail{"pool", pool}, Detail{"why", "longer than the pool takes"});
             continue;
         }
-        u32 hash = 0, type = 0;
-        const unsigned queue = choose_queue(p, pool, hash, type);
-        if (glass().on(Topic::vtc))
-            glass().tell(Topic::vtc, looped ? "looped" : "received",
-                         {{"adapter", name()}, {"frame", text_of(p)}, {"pool", pool}, {"queue", queue}, {"why", copy ? "mirror" : choice.why}});
-        store(frame, pool, queue, looped, choice.inexact || copy);
+        const Steering s = steer(p, pool);
+        if (s.drop) {
+            ++pools_[pool].unwanted;
+            explain("dropped", p, Detail{"pool", pool}, Detail{"why", s.why});
+            continue;
+        }
+        explain(looped ? "looped" : "received", p, Detail{"pool", pool}, Detail{"queue", s.queue}, Detail{"why", copy ? "mirror" : choice.why},
+                Detail{"queue_by", s.why ? s.why : s.hash_type ? "hash" : "first queue"});
+        // A filter may give a frame to another pool's queue.
+        store(frame, rules.pools ? pool_of(s.queue) : pool, s, looped, status | (choice.inexact || copy ? rx_passed_inexact : 0));
     }
 }
 
-unsigned Adapter::choose_queue(const Packet& p, unsigned pool, u32& hash, u32& hash_type) {
+Adapter::Steering Adapter::steer(const Packet& p, unsigned pool) {
+    Steering to;
     const SpreadRules s = spread(pool);
-    hash = s.on ? hash_of(p, s.fields, hash_key(), hash_type) : 0;
-    if (const auto queue = flow_queue(p))
-        return *queue;
-    if (!s.on || !hash_type)
-        return queue_of(pool, 0);
-    return queue_of(pool, redirection(hash & 127) % std::max(1u, s.queues));
+    to.hash = s.on ? hash_of(p, s.fields, hash_key_now(), to.hash_type) : 0;
+    if (!filters_.empty()) {
+        if (const EthertypeFilter* f = filters_.type_of(p, pool))
+            to.type_filter = f->index;
+        if (const auto found = filters_.queue_of(p, pool)) {
+            to.queue = found->queue;
+            to.why = found->why;
+            return to;
+        }
+    }
+    if (const auto flow = flow_match(p, pool)) {
+        to.status |= rx_flow_match;
+        to.drop = flow->drop;
+        if (flow->report) {
+            to.hash = *flow->report;
+            to.hash_type = rx_hash_flow;
+        }
+        if (flow->queue || flow->drop) {
+            to.queue = flow->queue.value_or(u8{0});
+            to.why = "flow director";
+            return to;
+        }
+    }
+    to.queue = queue_of(pool, s.on && to.hash_type ? redirection(to.hash & 127) % std::max(1u, s.queues) : 0);
+    return to;
 }
 
-void Adapter::store(std::span<const u8> frame, unsigned pool, unsigned queue, bool looped, bool inexact) {
+void Adapter::store(std::span<const u8> frame, unsigned pool, const Steering& s, bool looped, u32 status) {
     if (frame.size() > room()) {
-        ++missed_;
+        ++port_.no_room;
+        ++queue_counters_[s.queue].rx_lost;
         chip_missed();
-        glass().tell(Topic::vtc, "missed", {{"adapter", name()}, {"pool", pool}, {"queue", queue}});
+        glass().tell(Topic::vtc, "missed", {{"adapter", name()}, {"pool", pool}, {"queue", s.queue}});
         return;
     }
     if (options_.pool_capture)
         if (FrameWitness* witness = options_.pool_capture(pool))
             witness->passed(clock_.now(), frame);
     arrived_bytes_ += frame.size();
-    arrived_.push_back({{frame.begin(), frame.end()}, static_cast<u16>(queue), static_cast<u8>(pool), looped, inexact});
+    arrived_.push_back({{frame.begin(), frame.end()}, static_cast<u16>(s.queue), static_cast<u8>(pool), looped, s.hash, s.hash_type, status | s.status,
+                        s.type_filter});
 }
 
 // ---- sending ----------------------------------------------------------------------------------------------------------------
 
 bool Adapter::spoofed(const Packet& p, unsigned pool) {
-    const PoolRules rules = pool_rules(pool);
+    const PoolRules& rules = rules_of(pool);
     const char* why = nullptr;
     if (rules.mac_antispoof) {
-        const auto pools = exact(p.source);
+        const auto pools = exact_pools(p.source);
         if (!pools || !(*pools >> pool & 1))
             why = "source address is not the pool's";
     }
@@ -214,16 +249,16 @@ bool Adapter::spoofed(const Packet& p, unsigned pool) {
         return false;
     ++pools_[pool].spoofed;
     pool_spoofed(pool);
-    explain("spoofed", p, {{"pool", pool}, {"why", why}});
+    explain("spoofed", p, Detail{"pool", pool}, Detail{"why", why});
     return true;
 }
 
 u64 Adapter::switch_frame(std::span<const u8> frame, unsigned pool) {
-    const PortRules rules = port_rules();
+    const PortRules rules = rules_now();
     const Packet p(frame);
     if (rules.pools && rules.loopback) {
         Choice c = choose_pools(p, rules, true);
-        if (!pool_rules(pool).hears_itself)
+        if (!rules_of(pool).hears_itself)
             c.pools &= ~bit(pool);
         deliver(frame, p, rules, c, true, static_cast<int>(pool));
         if (c.pools) {
@@ -231,7 +266,8 @@ u64 Adapter::switch_frame(std::span<const u8> frame, unsigned pool) {
             drain();
         }
         if (c.pools && !p.group()) {
-            explain("sent", p, {{"pool", pool}, {"to", "the port's own pools only"}});
+            ++pools_[pool].stayed;
+            explain("sent", p, Detail{"pool", pool}, Detail{"to", "the port's own pools only"});
             return 0;
         }
     } else if (rules.pools) {
@@ -242,16 +278,27 @@ u64 Adapter::switch_frame(std::span<const u8> frame, unsigned pool) {
             drain();
         }
     }
-    explain("sent", p, {{"pool", pool}, {"to", "the wire"}});
+    explain("sent", p, Detail{"pool", pool}, Detail{"to", "the wire"});
     count_sent(p);
-    to_wire(frame);
+    if (rules.loops_back) {
+        ++port_.looped_back;
+        received(frame, rules);
+    } else {
+        to_wire(frame);
+    }
     return 0;
 }
 
 void Adapter::to_wire(std::span<const u8> frame) {
     if (options_.capture)
         options_.capture->passed(clock_.now(), frame);
-    if (wire_ && is_link_up())
+    if (!is_link_up()) {
+        ++port_.tx_link_down;
+        return;
+    }
+    ++port_.tx_frames;
+    port_.tx_bytes += frame.size();
+    if (wire_)
         wire_->receive(frame);
 }
 

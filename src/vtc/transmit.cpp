@@ -11,9 +11,9 @@ namespace vitrine::vtc {
 namespace {
 
 constexpr unsigned least_frame = 60, overhead = 24; ///< without FCS; FCS, preamble and gap
+constexpr std::size_t longest_frame = 16383;        ///< whatever the driver wants to receive
 constexpr unsigned least_segment = 16;              ///< a smaller MSS is nobody's wish
 constexpr unsigned descriptors_a_turn = 64;
-constexpr u8 protocol_tcp = 6, protocol_udp = 17;
 constexpr u8 tcp_fin = 1, tcp_push = 8, tcp_cwr = 0x80;
 
 /// Where the headers lie, as a context descriptor says; checked against the frame's size.
@@ -62,7 +62,7 @@ void put_l4_checksum(std::span<u8> frame, const Headers& h) {
 } // namespace
 
 void Adapter::transmit_work() {
-    const PortRules rules = port_rules();
+    const PortRules rules = rules_now();
     if (!rules.transmits)
         return;
     const u64 now = clock_.now();
@@ -73,9 +73,13 @@ void Adapter::transmit_work() {
         more = false;
         for (unsigned i = 0; i < chip_.queues && left && used < burst_time * 10; ++i) {
             const unsigned queue = (next_queue_ + i) % chip_.queues;
-            const u32 at = transmit_ring(queue);
-            if (!(reg(at + ring::control) & queue_enabled) || reg(at + ring::head) == reg(at + ring::tail))
+            if (!rung_[queue])
                 continue;
+            const u32 at = transmit_ring(queue);
+            if (!(reg(at + ring::control) & queue_enabled) || reg(at + ring::head) == reg(at + ring::tail)) {
+                rung_.reset(queue);
+                continue;
+            }
             Ring r = ring_at(at);
             if (!ring_runs(at, r) || (rules.pools && !(rules.transmit_pools >> pool_of(queue) & 1)))
                 continue;
@@ -190,6 +194,7 @@ u64 Adapter::send_gathered(unsigned queue, TransmitQueue& q) {
     const auto refuse = [&](std::string_view why) {
         glass().odd(Topic::vtc, "transmit.refused", {{"adapter", name()}, {"queue", queue}, {"why", why}, {"bytes", q.data.size()}});
         ++counters.bad_descriptor;
+        ++queue_counters_[queue].tx_refused;
         return u64{0};
     };
     if (q.bad)
@@ -199,7 +204,7 @@ u64 Adapter::send_gathered(unsigned queue, TransmitQueue& q) {
     const Context& c = q.contexts[q.options / tx_context_index & 1];
     if (advanced && (q.command & tx_segmentation))
         return send_segments(queue, q, c);
-    if (q.data.size() > port_rules().longest + 4u && q.data.size() > 16383)
+    if (q.data.size() > longest_frame)
         return refuse("longer than a frame may be");
     if (!advanced) {
         const unsigned start = q.options >> 8 & 0xff, at = q.command >> 16 & 0xff;
@@ -222,7 +227,7 @@ u64 Adapter::send_gathered(unsigned queue, TransmitQueue& q) {
             put_l4_checksum(q.data, h);
     }
     if (q.command & tx_timestamp)
-        transmit_stamp(true);
+        stamp_sent();
     return send_frame(queue, q.data, static_cast<u32>(tx_context0.vlan(c.word[0])), q.command & tx_vlan_enable);
 }
 
@@ -231,14 +236,16 @@ u64 Adapter::send_segments(unsigned queue, TransmitQueue& q, const Context& c) {
     const Headers h = headers_of(c.word);
     const unsigned mss = static_cast<unsigned>(tx_context3.mss(c.word[3]));
     if (!h.fits(q.data.size(), true) || h.l4_type > 1 || h.payload < h.l4 + (h.l4_type == 1 ? 20u : 8u) || h.payload > q.data.size() ||
-        mss < least_segment) {
+        mss < least_segment || h.payload + std::min<std::size_t>(mss, q.data.size() - h.payload) > longest_frame) {
         glass().odd(Topic::vtc, "transmit.refused",
                     {{"adapter", name()}, {"queue", queue}, {"why", "segmentation with impossible headers"}, {"bytes", q.data.size()}});
         ++counters.bad_descriptor;
+        ++queue_counters_[queue].tx_refused;
         return 0;
     }
     const std::span<const u8> header(q.data.data(), h.payload);
     std::span<const u8> rest(q.data.data() + h.payload, q.data.size() - h.payload);
+    count_segmented();
     const u16 id = h.ipv4 ? get16(header, h.l3 + 4) : u16{0};
     const bool tcp = h.l4_type == 1;
     const u32 sequence = tcp ? get32(header, h.l4 + 4) : 0;
@@ -278,9 +285,9 @@ u64 Adapter::send_segments(unsigned queue, TransmitQueue& q, const Context& c) {
 
 u64 Adapter::send_frame(unsigned queue, std::vector<u8>& frame, u32 tag, bool tagged) {
     const unsigned pool = pool_of(queue);
-    const PortRules rules = port_rules();
+    const PortRules rules = rules_now();
     if (rules.pools) {
-        const u32 port_vlan = pool_rules(pool).port_vlan;
+        const u32 port_vlan = rules_of(pool).port_vlan;
         if (port_vlan >> 30 == port_vlan_always) {
             tag = port_vlan;
             tagged = true;
@@ -298,11 +305,15 @@ u64 Adapter::send_frame(unsigned queue, std::vector<u8>& frame, u32 tag, bool ta
     if (const u64 slow = rate_time(queue, frame.size() + overhead))
         transmit_[queue].allowed = std::max(transmit_[queue].allowed, clock_.now()) + slow;
     const Packet p(frame);
-    if (rules.pools && spoofed(p, pool))
+    if (rules.pools && spoofed(p, pool)) {
+        ++queue_counters_[queue].tx_refused;
         return used;
+    }
     PoolCounters& counters = pools_[pool];
     ++counters.tx_frames;
     counters.tx_bytes += frame.size();
+    ++queue_counters_[queue].tx_frames;
+    queue_counters_[queue].tx_bytes += frame.size();
     chip_counts_transmit(queue, frame.size());
     if (options_.pool_capture)
         if (FrameWitness* witness = options_.pool_capture(pool))

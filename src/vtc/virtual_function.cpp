@@ -28,6 +28,8 @@ VirtualFunction::VirtualFunction(Adapter& adapter, Clock& clock, unsigned index)
                             .subsystem = adapter.chip().subsystem}),
       adapter_(adapter), regs_(adapter.chip().vf_registers, bar_size),
       vectors_(clock, fmt::format("{}vf{}.interrupts", adapter.name(), index), [this](unsigned n) {
+                   if (n >= msix()->vectors()) // of a state that somebody wrote
+                       return;
                    this->glass().tell(Topic::vtc, "interrupt", {{"function", name()}, {"requester", requester_id()}, {"vector", n}});
                    msix()->trigger(n);
                }) {
@@ -42,7 +44,7 @@ VirtualFunction::VirtualFunction(Adapter& adapter, Clock& clock, unsigned index)
 void VirtualFunction::bar_access(unsigned bar, Access& a) {
     if (!a.write)
         a.value = 0;
-    if (bar != 0 || !is_aligned(a.offset, 4) || adapter_.own_dma(a))
+    if (bar != 0 || !is_aligned(a.offset, 4) || adapter_.busy_at_rings(a))
         return;
     for (unsigned done = 0; done < a.size; done += 4) {
         const u32 offset = static_cast<u32>(a.offset) + done;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// APIC virtualisation: accesses to the APIC-access page, TPR, PPR, EOI and self-IPI virtualisation, pending virtual interrupts, posted ones.
-// SDM volume 3, APIC Virtualization and Virtual Interrupts. IPI virtualisation is not there.
+// APIC virtualisation: accesses to the APIC-access page, TPR, PPR, EOI and self-IPI virtualisation, pending virtual interrupts, posted ones, IPIs.
+// SDM volume 3, APIC Virtualization and Virtual Interrupts.
+#include "vtx/spec/posted_interrupts.h"
 #include "vtx/unit.h"
+#include "x86/model.h"
 
 #include <algorithm>
 #include <bit>
@@ -14,6 +16,15 @@ namespace {
 namespace offset {
 constexpr u64 tpr = 0x080, ppr = 0x0a0, eoi = 0x0b0, isr = 0x100, irr = 0x200, icr_low = 0x300, icr_high = 0x310, self_ipi = 0x3f0;
 }
+
+/// The interrupt command: what must be zero for the processor to virtualise it.
+namespace command {
+constexpr u32 reserved = 0xfff0'0000 | 3 << 16 | 3 << 12, ///< and the delivery status
+    plain = 1 << 15 | 7 << 8,                             ///< trigger and delivery mode: an edge, fixed
+    shorthand = 3 << 18, self = 1 << 18, logical = 1 << 11;
+
+constexpr bool to_one(u32 value) { return !(value & (reserved | plain | shorthand | logical)); }
+} // namespace command
 
 /// Registers that APIC-register virtualisation lets be read from the virtual-APIC page.
 bool readable(u64 o) {
@@ -84,6 +95,35 @@ void Unit::virtualize_eoi() {
         evaluate_virtual();
 }
 
+bool Unit::virtualizes_ipis() const { return vtx::tertiary.ipi_virtualization(tertiary_controls()) != 0; }
+
+/// IPI Virtualization: the interrupt is posted for the virtual processor with APIC id `target`, and that one notified. False: nothing is
+/// done, and an APIC-write exit is due.
+bool Unit::virtualize_ipi(u8 vector, u32 target) {
+    constexpr u8 lowest_legal = 16;
+    if (vector < lowest_legal || target > vmcs_[F::last_pid_pointer_index])
+        return false;
+    const u64 pointer = cpu_.space().read<u64>(Physical{vmcs_[F::pid_pointer_table] + 8 * u64{target}}, cpu_.requester());
+    if (pid_pointer.valid(pointer) != 1 || pid_pointer.reserved(pointer) || pointer >> cpu_.model().physical_bits)
+        return false;
+    const Physical descriptor{pointer & ~low_mask(6)};
+    const Physical requests = descriptor + vector / 32 * 4;
+    cpu_.space().write<u32>(requests, cpu_.space().read<u32>(requests, cpu_.requester()) | 1u << (vector % 32), cpu_.requester());
+    const Physical at = descriptor + PostedControl::offset;
+    const u64 control = cpu_.space().read<u64>(at, cpu_.requester());
+    const bool notifies = !posted_control.outstanding(control) && !posted_control.suppress(control);
+    if (notifies)
+        cpu_.space().write<u64>(at, posted_control.outstanding.with(control, 1), cpu_.requester());
+    cpu_.glass().tell(Topic::vmx, "virtual-ipi", {{"cpu", cpu_.index()}, {"vmcs", vmcs_.pointer()}, {"vector", vector}, {"target", target},
+                                                  {"descriptor", descriptor.value}, {"notifies", notifies}});
+    if (!ipi_counter_)
+        ipi_counter_ = &cpu_.glass().counter("vmx.virtual-ipi");
+    ++*ipi_counter_;
+    if (notifies)
+        cpu_.apic().notify(static_cast<u32>(posted_control.destination(control)), static_cast<u8>(posted_control.vector(control)));
+    return true;
+}
+
 void Unit::virtualize_self_ipi(u8 vector) {
     set_virtual_bit(offset::irr, vector, true);
     set_interrupt_status(std::max(rvi(), vector), svi());
@@ -137,7 +177,9 @@ Faultable<bool> Unit::apic_access(Cpu& cpu, Linear, Physical at, void* data, uns
     if (use == ApicUse::read)
         virtualized = virtualized && (registers ? readable(r) : r == offset::tpr);
     else
-        virtualized = virtualized && (registers ? writable(r) : r == offset::tpr || (delivers_virtual() && (r == offset::eoi || r == offset::icr_low)));
+        virtualized = virtualized && (registers ? writable(r)
+                                                : r == offset::tpr || (delivers_virtual() && (r == offset::eoi || r == offset::icr_low)) ||
+                                                      (virtualizes_ipis() && (r == offset::icr_low || r == offset::icr_high)));
     if (!virtualized) {
         constexpr u64 types[] = {0, 1, 2};
         recorded_ = {ExitReason::apic_access, o | types[static_cast<unsigned>(use)] << 12, {}};
@@ -168,11 +210,12 @@ void Unit::emulate_write(u64 r) {
         set_virtual_register(r, 0);
         return virtualize_eoi();
     case offset::icr_low: {
-        constexpr u32 reserved = 0xfff0'0000 | 3 << 16 | 3 << 12, shorthand = 3 << 18, self = 1 << 18, level = 1 << 15, mode = 7 << 8;
         const u32 value = virtual_register(r);
-        if (!delivers_virtual() || (value & (reserved | level | mode)) || (value & shorthand) != self || !(value & 0xf0))
-            break;
-        return virtualize_self_ipi(static_cast<u8>(value));
+        if (delivers_virtual() && !(value & (command::reserved | command::plain)) && (value & command::shorthand) == command::self && (value & 0xf0))
+            return virtualize_self_ipi(static_cast<u8>(value));
+        if (virtualizes_ipis() && command::to_one(value) && virtualize_ipi(static_cast<u8>(value), virtual_register(offset::icr_high) >> 24))
+            return;
+        break;
     }
     case offset::icr_high: return set_virtual_register(r, virtual_register(r) & 0xff00'0000);
     default: break;
@@ -183,7 +226,7 @@ void Unit::emulate_write(u64 r) {
 /// RDMSR and WRMSR of 800h to 8ffh with "virtualize x2APIC mode". Outcome::next: not virtualised.
 Outcome Unit::x2apic_access(u32 msr, bool write) {
     const u64 two = secondary_controls();
-    constexpr u32 tpr = 0x808, eoi = 0x80b, self_ipi = 0x83f;
+    constexpr u32 tpr = 0x808, eoi = 0x80b, interrupt_command = 0x830, self_ipi = 0x83f;
     if (!vtx::secondary.virtualize_x2apic_mode(two) || msr >> 8 != 8)
         return Outcome::next;
     const u64 low = cpu_.gpr[rax] & low_mask(32), high = cpu_.gpr[rdx] & low_mask(32);
@@ -200,6 +243,15 @@ Outcome Unit::x2apic_access(u32 msr, bool write) {
             return cpu_.gp();
         cpu_.space().write<u64>(Physical{vmcs_[F::virtual_apic_address] + offset::tpr}, low, cpu_.requester());
         virtualize_tpr();
+        return Outcome::end;
+    }
+    if (msr == interrupt_command && virtualizes_ipis()) {
+        constexpr u64 refused = command::reserved & ~(1u << 12); // the delivery status is no fault
+        if (low & refused)
+            return cpu_.gp();
+        cpu_.space().write<u64>(Physical{vmcs_[F::virtual_apic_address] + offset::icr_low}, low | high << 32, cpu_.requester());
+        if (!command::to_one(static_cast<u32>(low)) || !virtualize_ipi(static_cast<u8>(low), static_cast<u32>(high)))
+            trap_exit(ExitReason::apic_write, offset::icr_low);
         return Outcome::end;
     }
     if (!delivers_virtual() || (msr != eoi && msr != self_ipi))
@@ -227,10 +279,9 @@ bool Unit::posted(u8 vector) {
     if (!posted_counter_)
         posted_counter_ = &cpu_.glass().counter("vmx.posted-notification");
     ++*posted_counter_;
-    constexpr u64 outstanding_at = 32;
     const Physical descriptor{vmcs_[F::posted_interrupt_descriptor]};
-    const u64 control = cpu_.space().read<u64>(descriptor + outstanding_at, cpu_.requester());
-    cpu_.space().write<u64>(descriptor + outstanding_at, control & ~u64{1}, cpu_.requester());
+    const u64 control = cpu_.space().read<u64>(descriptor + PostedControl::offset, cpu_.requester());
+    cpu_.space().write<u64>(descriptor + PostedControl::offset, posted_control.outstanding.with(control, 0), cpu_.requester());
     if (!cpu_.apic().write_msr(0x80b, 0)) {
         Access eoi{.offset = offset::eoi, .size = 4, .write = true, .requester = cpu_.requester()};
         cpu_.apic().access(eoi);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `--vmx -NAME,-NAME`: takes capabilities away, so that a hypervisor's fallback paths can be tested.
+// `--vmx GENERATION,-NAME,-NAME`: what a generation of processors has, and capabilities taken away, so that a hypervisor's fallback paths
+// can be tested.
 #pragma once
 
 #include "base/error.h"
@@ -10,10 +11,14 @@
 
 namespace vitrine::vtx {
 
-/// Everything implemented without what the list names; "on" and the empty list name nothing. What depends on it goes too.
-Expected<Capabilities> capabilities_without(std::string_view list);
+/// Everything implemented ("on" or nothing), or that part of it which a generation has (spec/presets.h), without what the list names after
+/// a dash. What depends on it goes too.
+Expected<Capabilities> capabilities_of(std::string_view list);
 
 /// All names, one a line with what they mean.
 std::string capability_names();
+
+/// The generations, likewise.
+std::string generation_names();
 
 } // namespace vitrine::vtx

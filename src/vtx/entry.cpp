@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // VM entry: checks, loading the guest, MSRs, event injection (SDM volume 3, VM Entries).
+#include "vtx/area_state.h"
 #include "vtx/spec/entry_rules.h"
 #include "vtx/unit.h"
 #include "x86/control.h"
@@ -89,11 +90,7 @@ void Unit::gather(RuleInput& input) {
 }
 
 void Unit::load_guest() {
-    // Bits of CR0 that entries leave alone: ET, NW, CD and the reserved ones.
-    constexpr u64 kept = 0x7ff8'ffd0 & ~(cr0::wp | cr0::am | cr0::ne);
-    cpu_.cr0 = (cpu_.cr0 & kept) | (vmcs_[F::guest_cr0] & ~kept);
-    cpu_.cr3 = vmcs_[F::guest_cr3];
-    cpu_.cr4 = vmcs_[F::guest_cr4];
+    load_guest_registers(cpu_, [this](F f) { return vmcs_[f]; });
     const u64 entry = vmcs_[F::entry_controls];
     const u64 old_dr7 = cpu_.dr7;
     if (entering.load_debug_controls(entry)) {
@@ -105,23 +102,8 @@ void Unit::load_guest() {
     cpu_.msr.sysenter_cs = vmcs_[F::guest_sysenter_cs];
     cpu_.msr.sysenter_esp = vmcs_[F::guest_sysenter_esp];
     cpu_.msr.sysenter_eip = vmcs_[F::guest_sysenter_eip];
-    const bool ia32e = entering.ia32e_mode_guest(entry) != 0;
-    if (entering.load_efer(entry))
-        cpu_.efer = vmcs_[F::guest_efer];
-    else if (cpu_.cr0 & cr0::pg)
-        cpu_.efer = (cpu_.efer & ~(efer::lma | efer::lme)) | (ia32e ? efer::lma | efer::lme : 0);
-    else
-        cpu_.efer &= ~efer::lma;
     if (entering.load_pat(entry))
         cpu_.msr.pat = vmcs_[F::guest_pat];
-    for (unsigned n = 0; n < segment_count; ++n) {
-        cpu_.segments[n] = {.base = vmcs_[guest_base(n)], .limit = static_cast<u32>(vmcs_[guest_limit(n)]),
-                            .rights = static_cast<u32>(vmcs_[guest_access_rights(n)]), .selector = static_cast<u16>(vmcs_[guest_selector(n)])};
-    }
-    cpu_.gdtr = {vmcs_[F::guest_gdtr_base], static_cast<u16>(vmcs_[F::guest_gdtr_limit])};
-    cpu_.idtr = {vmcs_[F::guest_idtr_base], static_cast<u16>(vmcs_[F::guest_idtr_limit])};
-    cpu_.gpr[rsp] = vmcs_[F::guest_rsp];
-    cpu_.rip = vmcs_[F::guest_rip];
     cpu_.set_rflags(vmcs_[F::guest_rflags]);
     cpu_.cpl = !(cpu_.cr0 & cr0::pe) ? u8{0} : cpu_.v86() ? u8{3} : cpu_.segments[ss].dpl();
     cpu_.activity = static_cast<Activity>(vmcs_[F::guest_activity_state]);
@@ -137,8 +119,9 @@ void Unit::load_guest() {
     const u64 secondaries = secondary_controls();
     cpu_.vpid = vtx::secondary.enable_vpid(secondaries) ? static_cast<u16>(vmcs_[F::vpid]) : u16{0};
     cpu_.second_level = nullptr;
+    cpu_.sub_pages = vtx::secondary.sub_page_write_permission(secondaries) != 0;
     if (vtx::secondary.enable_ept(secondaries)) {
-        ept_.select(vmcs_[F::eptp], vtx::secondary.enable_pml(secondaries) != 0, vtx::secondary.mode_based_execute_control(secondaries) != 0);
+        ept_.select(vmcs_[F::eptp], secondaries);
         cpu_.second_level = &ept_;
     }
     cpu_.cr0_required = vtx::secondary.unrestricted_guest(secondaries) ? cr0_fixed0 & ~(cr0::pe | cr0::pg) : cr0_fixed0;
@@ -228,6 +211,9 @@ void Unit::set_intercepts() {
     when(s.rdseed_exiting(two), {rdseed});
     when(!s.enable_invpcid(two), {invpcid});
     when(!s.enable_xsaves(two) || vmcs_[F::xss_exiting_bitmap] != 0, {xsaves, xrstors});
+    when(s.bus_lock_detection(two), {bus_lock});
+    when(s.instruction_timeout(two), {instruction_timeout});
+    cpu_.delivery_time = vmcs_[F::instruction_timeout_control] + timeout_threshold;
     when(vmcs_[F::exception_bitmap] || vmcs_[F::page_fault_mask] || vmcs_[F::page_fault_match], {exception});
     cpu_.intercepts = set;
     cpu_.events_changed();

@@ -3,6 +3,7 @@
 #include "vtx/ept.h"
 
 #include "vtx/spec/ept_entry.h"
+#include "vtx/spec/sub_pages.h"
 #include "vtx/unit.h"
 #include "x86/model.h"
 
@@ -13,10 +14,12 @@ namespace vitrine::vtx {
 namespace {
 
 constexpr u64 readable = ept_entry.readable.mask(), writable = ept_entry.writable.mask(), executable = ept_entry.executable.mask(),
-              user_executable = ept_entry.user_executable.mask(), page_bit = ept_entry.page.mask(), accessed = ept_entry.accessed.mask(),
-              dirty = ept_entry.dirty.mask(), suppress_ve = ept_entry.suppress_ve.mask();
+              user_executable = ept_entry.user_executable.mask(), accessed = ept_entry.accessed.mask(),
+              dirty = ept_entry.dirty.mask(), sub_pages = ept_entry.sub_pages.mask(), suppress_ve = ept_entry.suppress_ve.mask();
 
 } // namespace
+
+unsigned Ept::levels() const { return ept_levels(eptp_); }
 
 u64 Ept::rights_mask() const { return readable | writable | executable | (mode_based_ ? user_executable : 0); }
 
@@ -27,11 +30,11 @@ bool Ept::misconfigured(Cpu& cpu, u64 entry, unsigned level) const {
 void Ept::look(Cpu& cpu, GuestPhysical address, const SecondLevelStart& start, SecondLevelLook& found) {
     found.present = false;
     found.count = 0;
-    if (address.value >> 48)
+    if (address.value >> ept_width(levels()))
         return;
     u64 table = start.level ? start.table : eptp_ & ~0xfffull & low_mask(52);
     u64 rights = start.level ? start.rights : rights_mask();
-    for (unsigned level = start.level ? start.level : 4;; --level) {
+    for (unsigned level = start.level ? start.level : levels();; --level) {
         const unsigned shift = 12 + 9 * (level - 1);
         TableEntry& entry = found.entries[found.count];
         entry = {.at = Physical{table + (address.value >> shift & 0x1ff) * 8}, .level = static_cast<u8>(level)};
@@ -68,11 +71,11 @@ Faultable<SecondLevelPage> Ept::translate(Cpu& cpu, GuestPhysical address, const
     struct {
         Physical at;
         u64 value;
-    } used[4];
+    } used[most_ept_levels];
     unsigned count = 0;
-    if (address.value >> 48)
+    if (address.value >> ept_width(levels()))
         return violation(cpu, address, access, read, write, 0, suppress_ve);
-    for (unsigned level = 4;; --level) {
+    for (unsigned level = levels();; --level) {
         const unsigned shift = 12 + 9 * (level - 1);
         const Physical at{table + (address.value >> shift & 0x1ff) * 8};
         u64 entry = 0;
@@ -89,8 +92,13 @@ Faultable<SecondLevelPage> Ept::translate(Cpu& cpu, GuestPhysical address, const
             continue;
         }
         const u64 wanted = (read ? readable : 0) | (write ? writable : 0) | (access.fetch ? fetchable : 0);
-        if ((rights & wanted) != wanted)
-            return violation(cpu, address, access, read, write, rights, entry);
+        if ((rights & wanted) != wanted) {
+            // All that is missing is the page's own permission to write, which its sub-pages may have.
+            const bool eligible = by_sub_page_ && level == 1 && (entry & sub_pages) && !access.page_walk && access.linear_valid &&
+                                  (wanted & ~rights) == writable && (rights & readable) && !(address.value >> ept_width(sub_page_levels));
+            if (!eligible || !TRY(sub_page_allows(cpu, address, access)))
+                return violation(cpu, address, access, read, write, rights, entry);
+        }
         const u64 page = (entry & low_mask(52) & ~low_mask(shift)) | (address.value & low_mask(shift) & ~0xfffull);
         bool is_dirty = true;
         if (flags) {
@@ -111,18 +119,40 @@ Faultable<SecondLevelPage> Ept::translate(Cpu& cpu, GuestPhysical address, const
 }
 
 bool Ept::examine(Cpu& cpu, GuestPhysical address, Physical& at) {
+    if (address.value >> ept_width(levels()))
+        return false;
     u64 table = eptp_ & ~0xfffull & low_mask(52);
-    for (unsigned level = 4;; --level) {
+    for (unsigned level = levels();; --level) {
         const unsigned shift = 12 + 9 * (level - 1);
         u64 entry = 0;
         cpu.read_physical(Physical{table + (address.value >> shift & 0x1ff) * 8}, &entry, 8);
         if (!(entry & 7))
             return false;
-        if (level == 1 || (level < 4 && (entry & page_bit))) {
+        if (ept_leaf(entry, level)) {
             at = Physical{(entry & low_mask(52) & ~low_mask(shift)) | (address.value & low_mask(shift))};
             return true;
         }
         table = entry & ~0xfffull & low_mask(52);
+    }
+}
+
+/// The write permission of the sub-page. Fault: a miss or a misconfiguration exits.
+Faultable<bool> Ept::sub_page_allows(Cpu& cpu, GuestPhysical address, const SecondLevelAccess& access) {
+    const auto event = [&](u64 qualification) {
+        unit_.record(ExitReason::spp_event, qualification, address, access);
+        return cpu.raise_exit();
+    };
+    u64 table = unit_.vmcs()[F::spptp];
+    for (unsigned level = sub_page_levels;; --level) {
+        u64 entry = 0;
+        cpu.read_physical(Physical{table + (address.value >> (12 + 9 * (level - 1)) & 0x1ff) * 8}, &entry, 8);
+        if (level == 1)
+            return entry & sub_page_reserved ? Faultable<bool>(event(0)) : sub_page_writable(entry, address.value);
+        if (!sub_page_table_entry.valid(entry))
+            return event(spp_qualification.miss.mask());
+        if (sub_page_table_entry.reserved(entry) || entry >> cpu.model().physical_bits)
+            return event(0);
+        table = entry & ~0xfffull;
     }
 }
 
@@ -148,6 +178,7 @@ void Ept::state(Visitor& v) {
     v.field("eptp", eptp_);
     v.field("log", log_);
     v.field("mode-based", mode_based_);
+    v.field("by sub-page", by_sub_page_);
 }
 
 } // namespace vitrine::vtx

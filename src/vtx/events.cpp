@@ -31,7 +31,8 @@ bool Unit::event(Cpu& cpu, const Event& event, const Event* during) {
 }
 
 void Unit::recorded(Cpu& cpu, const Event* during) {
-    if (cpu.nmi_unblocked && !during && recorded_.reason == ExitReason::ept_violation)
+    bus_lock_ = false; // the access was not made
+    if (cpu.nmi_unblocked && !during && (recorded_.reason == ExitReason::ept_violation || recorded_.reason == ExitReason::spp_event))
         recorded_.qualification |= ept_violation_qualification.nmi_unblocking.mask();
     constexpr u64 apic_access_types = 0xf000, during_delivery = 3 << 12;
     if (recorded_.reason == ExitReason::apic_access && during)
@@ -75,6 +76,11 @@ bool Unit::boundary(Cpu& cpu, Intercept kind, u64 detail) {
         (void)cpu.raise_exit();
         return true;
     }
+    case Intercept::instruction_timeout:
+        // An event that never arrives is a context to go on from, with the event to be delivered again.
+        recorded_ = {ExitReason::instruction_timeout, cpu.nmi_unblocked ? timeout_qualification.nmi_unblocking.mask() : 0, {}};
+        cpu.spend(cpu.delivery_time);
+        return true;
     default: return false;
     }
 }

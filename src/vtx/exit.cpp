@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // VM exit: what is recorded, saving the guest, MSR areas, loading the host, VMX aborts (SDM volume 3, VM Exits).
+#include "vtx/area_state.h"
 #include "vtx/explain.h"
 #include "vtx/unit.h"
 #include "x86/control.h"
@@ -33,7 +34,8 @@ void Unit::exit(ExitReason reason, u64 qualification, const ExitInformation& inf
                                                {"gpa", information.guest_physical}, {"event", information.interruption}});
     cpu_.spend(exit_time);
     const u64 guest_rip = cpu_.rip;
-    vmcs_.set(F::exit_reason, static_cast<u32>(reason));
+    vmcs_.set(F::exit_reason, static_cast<u32>(reason) | (bus_lock_ ? bus_lock_flag : 0));
+    bus_lock_ = false;
     vmcs_.set(F::exit_qualification, qualification);
     vmcs_.set(F::exit_interruption_information, information.interruption);
     vmcs_.set(F::exit_interruption_error_code, information.interruption_error);
@@ -161,10 +163,10 @@ void Unit::load_host() {
     timer_.cancel();
     const bool was_virtual_nmis = cpu_.nmi_never_blocked;
     const u64 controls = vmcs_[F::exit_controls];
-    const bool wide = exiting.host_address_space_size(controls) != 0;
     non_root_ = false;
     cpu_.intercepts = 0;
     cpu_.second_level = nullptr;
+    cpu_.sub_pages = false;
     cpu_.vpid = 0;
     cpu_.cr0_required = cr0_fixed0;
     cpu_.init_blocked = true;
@@ -173,10 +175,7 @@ void Unit::load_host() {
     cpu_.iret_keeps_nmi_blocked = cpu_.nmi_never_blocked = false;
     if (was_virtual_nmis)
         cpu_.nmi_blocked = false;
-    constexpr u64 kept = 0x7ff8'ffd0 & ~(cr0::wp | cr0::am | cr0::ne);
-    cpu_.cr0 = (cpu_.cr0 & kept) | (vmcs_[F::host_cr0] & ~kept);
-    cpu_.cr3 = vmcs_[F::host_cr3];
-    cpu_.cr4 = wide ? vmcs_[F::host_cr4] | cr4::pae : vmcs_[F::host_cr4] & ~cr4::pcide;
+    load_host_registers(cpu_, [this](F f) { return vmcs_[f]; });
     if (cpu_.dr7 & dr7::enabled)
         cpu_.tlb().drop_tags();
     cpu_.dr7 = dr7::always;
@@ -184,31 +183,8 @@ void Unit::load_host() {
     cpu_.msr.sysenter_cs = vmcs_[F::host_sysenter_cs];
     cpu_.msr.sysenter_esp = vmcs_[F::host_sysenter_esp];
     cpu_.msr.sysenter_eip = vmcs_[F::host_sysenter_eip];
-    if (exiting.load_efer(controls))
-        cpu_.efer = vmcs_[F::host_efer];
-    else
-        cpu_.efer = (cpu_.efer & ~(efer::lma | efer::lme)) | (wide ? efer::lma | efer::lme : 0);
     if (exiting.load_pat(controls))
         cpu_.msr.pat = vmcs_[F::host_pat];
-
-    static constexpr F selectors[] = {F::host_es_selector, F::host_cs_selector, F::host_ss_selector, F::host_ds_selector, F::host_fs_selector, F::host_gs_selector};
-    for (unsigned n = es; n <= gs; ++n) {
-        const u16 selector = static_cast<u16>(vmcs_[selectors[n]]);
-        Segment& s = cpu_.segments[n];
-        s = {.base = 0, .limit = 0xffff'ffff, .rights = 0xc093, .selector = selector};
-        if (n == cs)
-            s.rights = wide ? 0xa09b : 0xc09b;
-        else if (selector == 0)
-            s.rights = static_cast<u32>(rights::unusable.mask());
-    }
-    cpu_.segments[fs].base = vmcs_[F::host_fs_base];
-    cpu_.segments[gs].base = vmcs_[F::host_gs_base];
-    cpu_.segments[tr] = {.base = vmcs_[F::host_tr_base], .limit = 0x67, .rights = 0x8b, .selector = static_cast<u16>(vmcs_[F::host_tr_selector])};
-    cpu_.segments[ldtr] = {.base = 0, .limit = 0, .rights = static_cast<u32>(rights::unusable.mask()), .selector = 0};
-    cpu_.gdtr = {vmcs_[F::host_gdtr_base], 0xffff};
-    cpu_.idtr = {vmcs_[F::host_idtr_base], 0xffff};
-    cpu_.rip = vmcs_[F::host_rip];
-    cpu_.gpr[rsp] = vmcs_[F::host_rsp];
     cpu_.set_rflags(2);
     cpu_.cpl = 0;
     cpu_.activity = Activity::active;

@@ -42,10 +42,13 @@ std::string explain_ept_walk(Unit& unit, Cpu& cpu, GuestPhysical a) {
     const u64 eptp = unit.vmcs()[F::eptp];
     const bool by_mode = secondary.mode_based_execute_control(controls) != 0;
     std::string text = fmt::format("guest-physical {:x}, EPTP {:x}\n", a.value, eptp);
-    if (a.value >> 48)
-        return text + "  the walk stops here: EPT violation, the address is wider than 4 levels translate\n";
+    const unsigned levels = ept_levels(eptp);
+    if (!ept_walk_supported(eptp, unit.capabilities().ept_vpid))
+        return text + fmt::format("  no walk: {} levels are not supported\n", levels);
+    if (a.value >> ept_width(levels))
+        return text + fmt::format("  the walk stops here: EPT violation, the address is wider than {} levels translate\n", levels);
     u64 table = eptp & ~0xfffull & low_mask(52), rights = ~u64{0};
-    for (unsigned level = ept_levels;; --level) {
+    for (unsigned level = levels;; --level) {
         const unsigned shift = 12 + 9 * (level - 1);
         const u64 index = a.value >> shift & 0x1ff;
         u64 entry = 0;

@@ -86,6 +86,8 @@ std::string qualification_text(ExitReason reason, u64 q) {
     case Qualification::vector: return fmt::format("vector {:x}", bits(q, 7, 0));
     case Qualification::ept_violation: return ept_violation(q);
     case Qualification::apic_offset: return fmt::format("offset {:x}", bits(q, 11, 0));
+    case Qualification::spp: return spp_qualification.miss(q) ? "SPPT miss" : "SPPT misconfiguration";
+    case Qualification::timeout: return timeout_qualification.context_invalid(q) ? "the guest's context is lost" : "the guest can go on";
     case Qualification::pml_full: return q & bit(12) ? "IRET has unblocked NMIs" : std::string();
     }
     return {};

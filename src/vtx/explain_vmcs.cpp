@@ -22,6 +22,7 @@ template <class Layout> auto fields_of(const Layout& layout) {
 const auto pin_fields = fields_of(pin);
 const auto primary_fields = fields_of(primary);
 const auto secondary_fields = fields_of(secondary);
+const auto tertiary_fields = fields_of(tertiary);
 const auto exit_fields = fields_of(exiting);
 const auto entry_fields = fields_of(entering);
 const auto interruption_fields = fields_of(interruption);
@@ -35,6 +36,7 @@ std::span<const Field> bits_of(F f) {
     case F::pin_based: return pin_fields;
     case F::primary: return primary_fields;
     case F::secondary: return secondary_fields;
+    case F::tertiary: return tertiary_fields;
     case F::exit_controls: return exit_fields;
     case F::entry_controls: return entry_fields;
     case F::entry_interruption_information:
@@ -74,7 +76,8 @@ std::string meaning(Unit& unit, F f) {
     const Vmcs& v = unit.vmcs();
     if (f == F::exit_reason) {
         const ExitRow* row = find_exit(static_cast<ExitReason>(v[f] & 0xffff));
-        return fmt::format("{}{}", row ? row->name : "no such reason", v[f] & entry_failure_flag ? ", at VM entry" : "");
+        return fmt::format("{}{}{}", row ? row->name : "no such reason", v[f] & entry_failure_flag ? ", at VM entry" : "",
+                           v[f] & bus_lock_flag ? ", a bus lock was asserted" : "");
     }
     if (f == F::exit_qualification)
         return qualification_text(static_cast<ExitReason>(v[F::exit_reason] & 0xffff), v[f]);

@@ -2,19 +2,10 @@
 // Tests that no hypervisor, however wrong or malicious, gets further than what the manual gives it.
 #include "vtx/hostile_hypervisor.h"
 
-#include <random>
+#include <gtest/gtest.h>
 
 namespace vitrine::vtx {
 namespace {
-
-struct RandomChoices final : Choices {
-    explicit RandomChoices(u64 seed) : random(seed) {}
-
-    u64 any() override { return random(); }
-    u64 below(u64 end) override { return random() % end; }
-
-    std::mt19937_64 random;
-};
 
 TEST(VmxHostile, NothingBreaks) {
     u64 entries = 0;

@@ -2,6 +2,7 @@
 // For tests and fuzzing: a hypervisor that means no good, made of choices that somebody else supplies.
 #pragma once
 
+#include "base/choices.h"
 #include "base/saved_state.h"
 #include "vtx/vmx_machine.h"
 
@@ -10,14 +11,6 @@
 #include <vector>
 
 namespace vitrine::vtx {
-
-/// Where its choices come from: a random generator, or a fuzzer's input.
-class Choices {
-public:
-    virtual ~Choices() = default;
-    virtual u64 any() = 0;
-    virtual u64 below(u64 end) = 0; ///< 0 to end - 1
-};
 
 class HostileHypervisor : public VmxMachine {
 public:

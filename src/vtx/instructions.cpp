@@ -254,8 +254,7 @@ Outcome Unit::vmfunc_(const Instruction& i) {
     vmcs_.set(F::eptp, eptp);
     if (vtx::secondary.ept_violation_ve(secondary_controls()))
         vmcs_.set(F::eptp_index, index);
-    const u64 two = secondary_controls();
-    ept_.select(eptp, vtx::secondary.enable_pml(two) != 0, vtx::secondary.mode_based_execute_control(two) != 0);
+    ept_.select(eptp, secondary_controls());
     cpu_.paging_changed();
     return Outcome::end;
 }

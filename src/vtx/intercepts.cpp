@@ -72,6 +72,10 @@ Outcome Unit::instruction(Cpu& cpu, Intercept kind, const Instruction& i, u64 qu
             return Outcome::next;
         return leave(i, kind == Intercept::xsaves ? ExitReason::xsaves : ExitReason::xrstors, displacement(cpu, i), memory_information(i));
     }
+    case Intercept::bus_lock:
+        bus_lock_ = true;
+        trap_exit(ExitReason::bus_lock, 0);
+        return Outcome::next;
     default: return Outcome::next;
     }
 }

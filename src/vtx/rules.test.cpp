@@ -2,6 +2,8 @@
 // Walks the tables: encodings, exits, errors, capabilities, and every rule of VM entry broken on its own.
 #include "vtx/spec/entry_rules.h"
 
+#include "vtx/capability_list.h"
+#include "vtx/spec/presets.h"
 #include "vtx/spec/errors.h"
 #include "vtx/spec/operand_rules.h"
 #include "vtx/valid_vmcs.h"
@@ -78,7 +80,8 @@ TEST(Capabilities, DefaultsAreWhatTheManualSays) {
     EXPECT_EQ(v & 0xffff'ffff, 0x0400'6172u);
     ASSERT_TRUE(capability_msr(c, 0x483, 0, v));
     EXPECT_EQ(v & 0xffff'ffff, 0x0003'6dffu);
-    EXPECT_FALSE(capability_msr(c, 0x492, 0, v));
+    ASSERT_TRUE(capability_msr(c, 0x492, 0, v));
+    EXPECT_EQ(v, tertiary.ipi_virtualization.mask());
     // Everything that must be 1 may be 1.
     for (const u32 msr : {0x481u, 0x482u, 0x483u, 0x484u, 0x48du, 0x48eu, 0x48fu, 0x490u}) {
         ASSERT_TRUE(capability_msr(c, msr, 0, v));
@@ -96,6 +99,56 @@ TEST(Capabilities, WhatDependsGoesToo) {
     EXPECT_TRUE(ept_vpid.invvpid(c.ept_vpid));
     u64 v = 0;
     EXPECT_FALSE(capability_msr(c, vmx_msr::vmfunc, 0, v));
+    ASSERT_TRUE(primary.activate_tertiary_controls(c.primary));
+    c.primary &= ~static_cast<u32>(primary.use_tpr_shadow.mask());
+    settle(c);
+    EXPECT_FALSE(primary.activate_tertiary_controls(c.primary));
+    EXPECT_FALSE(capability_msr(c, vmx_msr::tertiary, 0, v));
+}
+
+TEST(Presets, NameCapabilitiesThatThereAre) {
+    std::set<std::string> seen;
+    for (const SinceRow& row : since_rows) {
+        EXPECT_TRUE(capabilities_of(std::string("-") + row.capability).ok()) << row.capability;
+        EXPECT_TRUE(seen.insert(row.capability).second) << row.capability << " twice";
+        EXPECT_NE(row.since, Generation::nehalem) << row.capability;
+    }
+}
+
+/// Each generation has what the one before had and more; the last one has everything.
+TEST(Presets, Grow) {
+    const auto subset = [](u64 a, u64 b) { return !(a & ~b); };
+    Capabilities before;
+    before.ept_vpid = 0;
+    for (const GenerationRow& g : generation_rows) {
+        const auto made = capabilities_of(g.name);
+        ASSERT_TRUE(made.ok()) << g.name;
+        const Capabilities& c = made.value();
+        EXPECT_TRUE(subset(before.pin, c.pin) && subset(before.primary, c.primary) && subset(before.secondary, c.secondary) &&
+                    subset(before.tertiary, c.tertiary) && subset(before.ept_vpid, c.ept_vpid) && subset(before.exiting, c.exiting))
+            << g.name;
+        before = c;
+    }
+    Capabilities all = implemented();
+    settle(all);
+    EXPECT_EQ(before.secondary, all.secondary);
+    EXPECT_EQ(before.tertiary, all.tertiary);
+    EXPECT_EQ(before.ept_vpid, all.ept_vpid);
+}
+
+TEST(Presets, TakeFurtherNames) {
+    const Capabilities c = capabilities_of("haswell,-vpid").value();
+    EXPECT_TRUE(secondary.vmcs_shadowing(c.secondary));
+    EXPECT_TRUE(ept_vpid.accessed_dirty(c.ept_vpid));
+    EXPECT_FALSE(secondary.enable_vpid(c.secondary));
+    EXPECT_FALSE(secondary.enable_pml(c.secondary));
+    EXPECT_FALSE(primary.activate_tertiary_controls(c.primary));
+    EXPECT_TRUE(capabilities_of("on,-vpid").ok());
+    EXPECT_FALSE(capabilities_of("-vpid,haswell").ok());
+    EXPECT_FALSE(capabilities_of("pentium").ok());
+    const Capabilities oldest = capabilities_of("nehalem").value();
+    EXPECT_TRUE(secondary.enable_ept(oldest.secondary) && secondary.enable_vpid(oldest.secondary));
+    EXPECT_FALSE(secondary.unrestricted_guest(oldest.secondary));
 }
 
 TEST(EntryRules, AcceptTheValidVmcs) {

@@ -35,11 +35,14 @@ void Unit::reset() {
     statistics_.left();
     cpu_.intercepts = 0;
     cpu_.second_level = nullptr;
+    cpu_.sub_pages = false;
     cpu_.vpid = 0;
     cpu_.cr0_required = cpu_.cr4_required = 0;
     cpu_.init_blocked = cpu_.nmi_never_blocked = cpu_.iret_keeps_nmi_blocked = false;
     cpu_.mtf_due = cpu_.preemption_due = cpu_.nmi_unblocked = cpu_.trap_exit_due = cpu_.virtual_interrupt = false;
     cpu_.apic_access_page = ~0ull;
+    cpu_.delivery_time = 0;
+    bus_lock_ = false;
 }
 
 void Unit::state(Visitor& v) {
@@ -52,14 +55,17 @@ void Unit::state(Visitor& v) {
     v.field("last apic page", last_apic_page_);
     v.field("trap reason", trap_reason_);
     v.field("trap qualification", trap_qualification_);
+    v.field("bus lock", bus_lock_);
     v.field("ple first", ple_first_);
     v.field("ple last", ple_last_);
     v.field("timer", timer_);
     v.field("ept", ept_);
     v.field("vmcs", vmcs_);
     // Visited before the processor, which then selects its address space by it.
-    if (v.loading())
+    if (v.loading()) {
+        cpu_.sub_pages = non_root_ && vtx::secondary.sub_page_write_permission(secondary_controls());
         cpu_.second_level = non_root_ && vtx::secondary.enable_ept(secondary_controls()) ? &ept_ : nullptr;
+    }
 }
 
 } // namespace vitrine::vtx

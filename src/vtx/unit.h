@@ -147,6 +147,8 @@ private:
     void virtualize_tpr();
     void virtualize_eoi();
     void virtualize_self_ipi(u8 vector);
+    bool virtualizes_ipis() const;
+    bool virtualize_ipi(u8 vector, u32 target);
     void evaluate_virtual();
     void emulate_write(u64 offset);
     void trap_exit(ExitReason reason, u64 qualification);
@@ -174,6 +176,7 @@ private:
     u64 secondary_controls() const {
         return vtx::primary.activate_secondary_controls(vmcs_[F::primary]) ? vmcs_[F::secondary] : 0;
     }
+    u64 tertiary_controls() const { return vtx::primary.activate_tertiary_controls(vmcs_[F::primary]) ? vmcs_[F::tertiary] : 0; }
     bool bitmap(F address, u64 bit) const;
 
     Cpu& cpu_;
@@ -190,11 +193,13 @@ private:
     std::array<u64*, 80> counters_{}; ///< of exits by reason, in the glass; made when first needed
     std::array<u64*, 256> vector_counters_{}; ///< of exits by acknowledged external interrupts, likewise
     u64* posted_counter_ = nullptr;           ///< of notifications taken without an exit
+    u64* ipi_counter_ = nullptr;              ///< of IPIs posted without an exit
     u64 timer_started_ = 0; ///< TSC at VM entry, where the preemption timer began to count
     u32 timer_value_ = 0;
     u64 last_apic_page_ = ~0ull;
     ExitReason trap_reason_{}; ///< of the exit that follows the instruction under way
     u64 trap_qualification_ = 0;
+    bool bus_lock_ = false; ///< the instruction before the exit that is due asserted one
     u64 ple_first_ = 0, ple_last_ = 0;
     Timer timer_;
 };

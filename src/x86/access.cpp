@@ -62,18 +62,28 @@ void Cpu::note_watchpoints(Linear a, unsigned size, Use use) {
     }
 }
 
+Faultable<Physical> Cpu::translate(Linear a, unsigned size, Use use, Privilege p) {
+    const Physical at = TRY(translate(a, use, p));
+    if (sub_pages && use == Use::write) [[unlikely]] {
+        constexpr u64 part = 128;
+        for (u64 next = (a.value / part + 1) * part; next < a.value + size; next += part)
+            (void)TRY(translate(Linear{next}, use, p));
+    }
+    return at;
+}
+
 Faultable<> Cpu::load_slow(Linear a, void* to, unsigned size, Use use) {
     TRY(check(a, size, use));
     const Privilege p = privilege();
     const unsigned first = std::min<unsigned>(size, static_cast<unsigned>(page_size - a.page_offset()));
-    const Physical one = TRY(translate(a, use, p));
+    const Physical one = TRY(translate(a, first, use, p));
     if (apic_page(one) && TRY(apic_access(a, one, to, size, use))) [[unlikely]]
         return {};
     if (first == size) {
         read_physical(one, to, size);
     } else {
         const Linear rest = wrapped(a + first);
-        const Physical two = TRY(translate(rest, use, p));
+        const Physical two = TRY(translate(rest, size - first, use, p));
         if (apic_page(two)) [[unlikely]]
             (void)TRY(apic_access(rest, two, nullptr, size - first, use));
         read_physical(one, to, first);
@@ -87,7 +97,7 @@ Faultable<> Cpu::store_slow(Linear a, const void* from, unsigned size) {
     TRY(check(a, size, Use::write));
     const Privilege p = privilege();
     const unsigned first = std::min<unsigned>(size, static_cast<unsigned>(page_size - a.page_offset()));
-    const Physical one = TRY(translate(a, Use::write, p));
+    const Physical one = TRY(translate(a, first, Use::write, p));
     if (apic_page(one)) [[unlikely]] {
         u64 data = 0;
         std::memcpy(&data, from, std::min<unsigned>(size, sizeof data));
@@ -100,7 +110,7 @@ Faultable<> Cpu::store_slow(Linear a, const void* from, unsigned size) {
             if (Translation* t = table.find(a.value))
                 set_tags(*t, table);
     } else {
-        const Physical two = TRY(translate(wrapped(a + first), Use::write, p));
+        const Physical two = TRY(translate(wrapped(a + first), size - first, Use::write, p));
         if (apic_page(two)) [[unlikely]]
             (void)TRY(apic_access(wrapped(a + first), two, nullptr, size - first, Use::write));
         write_physical(one, from, first);
@@ -118,10 +128,10 @@ Faultable<> Cpu::system_slow(Linear a, void* data, unsigned size, bool write) {
     const Use use = write ? Use::write : Use::read;
     u8* bytes = static_cast<u8*>(data);
     const unsigned first = std::min<unsigned>(size, static_cast<unsigned>(page_size - a.page_offset()));
-    const Physical one = TRY(translate(a, use, Privilege::supervisor));
+    const Physical one = TRY(translate(a, first, use, Privilege::supervisor));
     Physical two{};
     if (first < size)
-        two = TRY(translate(wrapped(a + first), use, Privilege::supervisor));
+        two = TRY(translate(wrapped(a + first), size - first, use, Privilege::supervisor));
     if (apic_page(one) && TRY(apic_access(a, one, first == size ? data : nullptr, size, use))) [[unlikely]]
         return {};
     const auto move = [&](Physical p, u8* at, unsigned n) {
@@ -149,9 +159,10 @@ Linear Cpu::wrapped(Linear a) const { return mode64() ? a : Linear{a.value & 0xf
 Faultable<> Cpu::probe(Linear a, unsigned size, Use use) {
     TRY(check(a, size, use));
     const Privilege p = privilege();
-    (void)TRY(translate(a, use, p));
-    if (a.page_offset() + size > page_size)
-        (void)TRY(translate(wrapped(a.page() + page_size), use, p));
+    const unsigned first = std::min<unsigned>(size, static_cast<unsigned>(page_size - a.page_offset()));
+    (void)TRY(translate(a, first, use, p));
+    if (first < size)
+        (void)TRY(translate(wrapped(a + first), size - first, use, p));
     return {};
 }
 

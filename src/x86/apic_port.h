@@ -31,6 +31,10 @@ public:
     virtual bool read_msr(u32 msr, u64& value) = 0;
     virtual bool write_msr(u32 msr, u64 value) = 0;
 
+    /// An IPI that the processor sends by itself (it has posted interrupts): fixed, an edge, to the physical destination. As in a
+    /// posted-interrupt descriptor the destination is an x2APIC id, or in bits 15:8 an xAPIC one. ICR keeps its value.
+    virtual void notify(u32 destination, u8 vector) = 0;
+
     /// CR8 is bits 7:4 of the TPR.
     virtual u8 cr8() const = 0;
     virtual void set_cr8(u8 value) = 0;

@@ -10,6 +10,7 @@
 #include <initializer_list>
 #include <memory>
 #include <span>
+#include <utility>
 
 namespace vitrine {
 
@@ -23,11 +24,13 @@ public:
     void access(Access&) override {}
     bool read_msr(u32, u64&) override { return false; }
     bool write_msr(u32, u64) override { return false; }
+    void notify(u32 destination, u8 notification) override { notified = {destination, notification}; }
     u8 cr8() const override { return task_priority; }
     void set_cr8(u8 value) override { task_priority = value; }
     void tsc_offset_changed(u64) override {}
     void reset(Reset) override {}
     u8 vector = 0x20, task_priority = 0;
+    std::pair<u32, u8> notified{}; ///< the last IPI that the processor sent by itself
 };
 
 /// RAM of 16 MiB, identity-mapped by 2 MiB pages at 10000h (all of it user-accessible and writable).

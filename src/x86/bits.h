@@ -33,6 +33,10 @@ namespace dr6 {
 inline constexpr u64 b0 = bit(0), bd = bit(13), bs = bit(14), bt = bit(15), always = 0xffff0ff0;
 }
 
+namespace test_ctrl {
+inline constexpr u64 split_lock_ac = u64{1} << 29; ///< a locked access across a cache line is #AC
+}
+
 namespace dr7 {
 inline constexpr u64 enabled = 0xff, gd = bit(13), always = bit(10);
 }

@@ -520,6 +520,7 @@ void Cpu::state(Visitor& v) {
     v.field("trap exit due", trap_exit_due);
     v.field("mtf due", mtf_due);
     v.field("preemption due", preemption_due);
+    v.field("delivery time", delivery_time);
     if (v.loading()) {
         if (!interceptor && (vpid || cr0_required || cr4_required || intercepts || is_aligned(apic_access_page, page_size) || virtual_interrupt ||
                              init_blocked || nmi_never_blocked || iret_keeps_nmi_blocked || trap_exit_due || mtf_due || preemption_due)) {

@@ -311,6 +311,7 @@ public:
     bool intercepted(Intercept i) const { return (intercepts >> static_cast<unsigned>(i)) & 1; }
     Interceptor* interceptor = nullptr;
     SecondLevel* second_level = nullptr;
+    bool sub_pages = false; ///< the second level may allow writes to parts of a page: each part that a write touches is asked for
     VmxPort* vmx = nullptr;
     u16 vpid = 0;                       ///< tags translations
     u64 cr0_required = 0, cr4_required = 0; ///< bits that VMX operation fixes to 1
@@ -322,6 +323,7 @@ public:
     bool trap_exit_due = false;         ///< an exit follows the instruction under way
     bool mtf_due = false;               ///< a monitor-trap-flag exit is pending
     bool preemption_due = false;        ///< the VMX-preemption timer has expired
+    u64 delivery_time = 0;              ///< with Intercept::instruction_timeout: what events without an instruction between may take, 1 ns each
     bool nmi_unblocked = false;         ///< the instruction under way is an IRET that unblocked NMIs
     /// What blocks events at the instruction under way or, between instructions, at the next one.
     bool blocked_by_sti() const { return sti_shadow || sti_now_; }
@@ -367,6 +369,8 @@ private:
     Faultable<> system_slow(Linear a, void* data, unsigned size, bool write);
     /// One page of an access: fills the TLB, returns the physical address.
     Faultable<Physical> translate(Linear a, Use use, Privilege p);
+    /// The same for `size` bytes within a page.
+    Faultable<Physical> translate(Linear a, unsigned size, Use use, Privilege p);
     Faultable<Translation*> walk(Linear a, Use use, Privilege p, TlbTable& table);
     Faultable<Translation> walk_tables(Linear a, Use use, Privilege p);
     Fault page_fault(Linear a, Use use, Privilege p, u32 code);
@@ -397,6 +401,7 @@ private:
     /// EPTP, or 0 without EPT: translations of different roots never mix.
     u64 present_root() const { return second_level ? second_level->root() : 0; }
     void shutdown(const Event& event);
+    void hang(const Event& event);
     Faultable<Block*> fetch(); ///< the block at rip
     const u8* code_at_rip() const;
     Block* known_block(Block*& guess);

@@ -5,6 +5,7 @@
 #include "x86/decoder.h"
 #include "x86/model.h"
 #include "x86/ops.h"
+#include "x86/ops/bus_lock.h"
 #include "x86/thunk.h"
 
 namespace vitrine {
@@ -47,6 +48,8 @@ bool CodeCache::decode_one(const CodeMode& mode, const u8* bytes, unsigned size,
     out.handler = model_.allows(info) ? bind(decoded, out, flags) : undefined_opcode;
     if (!out.handler)
         out.handler = not_implemented;
+    else if (out.lock && out.handler != undefined_opcode)
+        out.handler = ops::bind_lock(decoded, out, out.handler);
     if (out.handler == undefined_opcode || out.handler == not_implemented)
         flags |= ends_block;
     return true;

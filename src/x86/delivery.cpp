@@ -60,6 +60,13 @@ Intercept intercept_of(const Event& e) {
     }
 }
 
+/// What is said about the delivery of one event, of which there may be very many.
+constexpr unsigned most_told = 8;
+
+/// Events whose delivery raises another one that is delivered in its place, without an instruction between (#AC on a stack of CPL 3 that
+/// is not aligned): so many, and there is no end, for nothing changes any more.
+constexpr u64 most_deliveries = 1000;
+
 /// What an exception changes besides calling its handler; not done when it exits to a monitor.
 void side_effects(Cpu& cpu, const Event& e) {
     // What MOV SS held back is lost when the next instruction faults or is INT1; INT n, INT3 and INTO call their handler first,
@@ -87,11 +94,13 @@ void Cpu::deliver(Event event) {
     cut_left_ = 0;
     Event outer; // whose delivery raised `event`
     bool nested = false;
-    for (;;) {
+    for (u64 deliveries = 1;; ++deliveries) {
         if (event.kind == EventKind::exit) [[unlikely]]
             return interceptor->recorded(*this, nested ? &outer : nullptr);
         if (!event.injected && intercepted(intercept_of(event)) && interceptor->event(*this, event, nested ? &outer : nullptr))
             return;
+        if (deliveries > most_deliveries || (deliveries > delivery_time && intercepted(Intercept::instruction_timeout))) [[unlikely]]
+            return hang(event);
         activity = Activity::active;
         side_effects(*this, event);
         if (glass_.on(Topic::cpu)) [[unlikely]]
@@ -115,7 +124,9 @@ void Cpu::deliver(Event event) {
             event = pending;
             continue;
         }
-        fault_history_ += fmt::format("  {}\n{}", describe(event), explain_delivery(*this, static_cast<u8>(event.vector)));
+        const bool told = deliveries <= most_told;
+        if (told)
+            fault_history_ += fmt::format("  {}\n{}", describe(event), explain_delivery(*this, static_cast<u8>(event.vector)));
         const bool third = event.vector == Vector::df && event.kind == EventKind::hardware_exception;
         // SDM, Interrupt 14: CR2 is overwritten even if the page fault results in a double fault or occurs while one is delivered.
         if (pending.vector == Vector::pf && (third || doubles(event, pending)))
@@ -128,10 +139,23 @@ void Cpu::deliver(Event event) {
             fault_history_ += fmt::format("  {} while that was being delivered: together a double fault\n", describe(pending));
             event = {.vector = Vector::df, .has_error = true, .error = 0};
         } else {
-            fault_history_ += "  could not be delivered; what its delivery raised comes in its place:\n";
+            if (told)
+                fault_history_ += "  could not be delivered; what its delivery raised comes in its place:\n";
             event = pending;
         }
     }
+}
+
+/// The delivery of events that does not come to an end: an instruction timeout, or else a processor that takes no interrupt any more and
+/// can be ended by RESET# alone: the machine stops and tells the story's beginning.
+void Cpu::hang(const Event& event) {
+    if (intercepted(Intercept::instruction_timeout)) {
+        (void)interceptor->boundary(*this, Intercept::instruction_timeout, 0);
+        return interceptor->recorded(*this, &event);
+    }
+    (void)stop(StopKind::triple_fault,
+               fmt::format("processor {} hangs at {:04x}:{:x}: the delivery of each event raises another one, {} so far\n{}  ... {}\n{}", index_,
+                           segments[cs].selector, rip, most_deliveries, fault_history_, describe(event), explain_registers(*this)));
 }
 
 /// A third fault: the processor stops working until RESET#. The report tells the whole story.

@@ -45,7 +45,7 @@ struct Instruction {
     u64 immediate = 0;      ///< sign- or zero-extended to the operand size; branch displacement (sign-extended); moffs address
     i64 displacement = 0;   ///< of the memory operand; RIP-relative ones are relative to block_register
     u64 address_mask = ~0ull; ///< by address size
-    const void* extra = nullptr; ///< a thunk, or the second immediate; owned by the block's arena
+    const void* extra = nullptr; ///< a thunk, or the second immediate; owned by the block's arena; or the handler behind `lock`
     u16 offset = 0;         ///< from the first byte of the block: rip = block rip + offset
     u8 length = 0;
     u8 base = 16, index = 16, scale = 0; ///< memory operand: gpr[base] + (gpr[index] << scale) + displacement
@@ -55,7 +55,7 @@ struct Instruction {
     u8 rm = 0;              ///< the same for the second register operand
     u8 condition = 0;       ///< Jcc, SETcc, CMOVcc: the opcode's low four bits; shifts etc. may use it freely
     bool checked = false;   ///< memory operand needs segment checks (every mode but 64-bit)
-    bool lock = false;
+    bool lock = false;      ///< it locks memory: a LOCK prefix, or XCHG with memory
     u8 rep = 0;             ///< 0, or F3h, or F2h
     u8 address_size = 8;    ///< bytes
     u16 mnemonic = 0;       ///< ZydisMnemonic, for messages

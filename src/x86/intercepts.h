@@ -19,6 +19,8 @@ enum class Intercept : u8 {
     monitor_trap,     ///< a VM exit after each instruction
     trap_exit,        ///< an exit that follows the instruction that caused it
     preemption_timer, ///< the timer may expire
+    bus_lock,            ///< an instruction that locks the bus; its exit follows it
+    instruction_timeout, ///< the delivery of events does not come to an end
     count,
 };
 static_assert(static_cast<unsigned>(Intercept::count) <= 64);
@@ -42,8 +44,8 @@ public:
     /// A fault of the kind EventKind::exit came up: the exit that was recorded is due now.
     virtual void recorded(Cpu& cpu, const Event* during) = 0;
 
-    /// INIT, SIPI, NMI, external interrupts, windows, timer and trap flag at an instruction boundary, and task switches.
-    /// True: it became an exit (of a task switch: it was recorded).
+    /// INIT, SIPI, NMI, external interrupts, windows, timer and trap flag at an instruction boundary, and task switches and timeouts.
+    /// True: it became an exit (of a task switch or a timeout: it was recorded).
     virtual bool boundary(Cpu& cpu, Intercept kind, u64 detail) = 0;
 
     /// An access by an instruction (or by event delivery) to the page that Cpu::apic_access_page names. True: it has been done, reads

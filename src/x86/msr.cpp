@@ -129,6 +129,13 @@ Faultable<u64> read_platform_id(Cpu&, Index) { return u64{0}; }
 
 Faultable<u64> read_platform_info(Cpu&, Index) { return msr_platform_info; }
 
+/// Where CPUID tells by the model alone: those since Ice Lake have it.
+bool exists_test_ctrl(const CpuModel& m) { return m.vendor == Vendor::intel && m.identity->generation >= Generation::icelake; }
+
+Faultable<u64> read_test_ctrl(Cpu& cpu, Index) { return cpu.msr.test_ctrl; }
+
+Faultable<> write_test_ctrl(Cpu& cpu, Index, u64 value) { return store_unless(cpu, cpu.msr.test_ctrl, value, ~test_ctrl::split_lock_ac); }
+
 Faultable<u64> read_smi_count(Cpu& cpu, Index) { return cpu.msr.smi_count; }
 
 Faultable<u64> read_feature_control(Cpu& cpu, Index) { return cpu.msr.feature_control; }
@@ -406,7 +413,7 @@ constexpr ExistsRow conditions[] = {
     {"tsc_adjust", exists_tsc_adjust}, {"tsc_aux", exists_tsc_aux},           {"x2apic", exists_x2apic},
     {"tsc_deadline", exists_tsc_deadline}, {"arch_capabilities", exists_arch_capabilities}, {"spec_ctrl", exists_spec_ctrl},
     {"pred_cmd", exists_pred_cmd},     {"flush_cmd", exists_flush_cmd},       {"xss", exists_xss},
-    {"vmx", exists_vmx},
+    {"vmx", exists_vmx},               {"test_ctrl", exists_test_ctrl},
     {"pkrs", exists_pkrs},             {"perf_legacy_ctl", exists_perf_legacy}, {"perf_legacy_ctr", exists_perf_legacy},
 };
 

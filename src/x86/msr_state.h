@@ -31,6 +31,7 @@ struct MsrState {
     u64 xss = 0;
     u64 mcg_status = 0;
     u64 smi_count = 0;
+    u64 test_ctrl = 0;
 
     void state(Visitor& v);
 };

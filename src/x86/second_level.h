@@ -22,7 +22,8 @@ struct SecondLevelAccess {
 struct SecondLevelPage {
     u64 page = 0;       ///< physical address of the 4 KiB page
     u8 size_log2 = 12;  ///< of the mapping it came from
-    bool readable = true, writable = true, executable = true; ///< for accesses of the kind asked for
+    /// For accesses of the kind asked for. A write may be allowed and the page not writable: then each write asks.
+    bool readable = true, writable = true, executable = true;
     bool dirty = true; ///< a write needs no other look at the tables (their dirty flag is set or not in use)
 };
 
@@ -48,8 +49,9 @@ struct SecondLevelLook {
     u64 rights = 0; ///< that all entries give, as they are in an entry
     bool readable = false, writable = false, executable = false, user_executable = false;
     u8 count = 0;
-    TableEntry entries[4];
-    u64 rights_below[4]; ///< what all entries down to this one give
+    static constexpr unsigned most_entries = 5;
+    TableEntry entries[most_entries];
+    u64 rights_below[most_entries]; ///< what all entries down to this one give
 };
 
 class SecondLevel {

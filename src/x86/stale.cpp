@@ -124,7 +124,8 @@ Faultable<Physical> Stale::walk(const Access& access) {
     const bool dirty = t.page & Translation::dirty;
     if (!allows(fresh) || fresh.mapped.page != t.physical().value) {
         // The walk changed the tables that it walked, or they lie in no RAM: used once, and not remembered.
-        cpu_.glass().odd(Topic::cpu, "stale.not-kept", {{"linear", a.value}, {"page", t.physical().value}, {"looked", fresh.mapped.page}});
+        if (!cpu_.sub_pages) // where a write to a part of a page is asked for each time
+            cpu_.glass().odd(Topic::cpu, "stale.not-kept", {{"linear", a.value}, {"page", t.physical().value}, {"looked", fresh.mapped.page}});
         return t.physical() + a.page_offset();
     }
     watch_way(fresh);

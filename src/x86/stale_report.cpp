@@ -34,15 +34,16 @@ std::span<const std::string_view> stale_kinds() { return kinds; }
 void Stale::note(CachedPage& page, const Access& access, bool walked) {
     WalkResult fresh;
     look(cpu_, access.a, nullptr, fresh);
-    // The topmost entry that was changed since; those below it may belong to another table.
+    // The topmost entry that was changed since; those below it may belong to another table. What has just been put together from what
+    // is kept of the way is older than its page: there it is the entry that was changed last.
     const WalkStep* step = nullptr;
     const TableWriter* writer = nullptr;
-    for (unsigned n = 0; n < fresh.steps_count && !writer; ++n) {
+    for (unsigned n = 0; n < fresh.steps_count; ++n) {
         const TableWriter* last = watch_.last_change(fresh.steps[n].at);
-        if (last && last->time >= page.filled) {
-            writer = last;
-            step = &fresh.steps[n];
-        }
+        if (!last || (walked ? writer && last->time <= writer->time : writer || last->time < page.filled))
+            continue;
+        writer = last;
+        step = &fresh.steps[n];
     }
     const bool other_root = !writer && page.root != root(access.a);
     if (!step && !other_root && fresh.steps_count)

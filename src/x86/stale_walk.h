@@ -44,7 +44,7 @@ struct WalkResult {
     bool global = false;
     u64 guest_physical = 0; ///< the last one that went through the second level
     unsigned steps_count = 0, tables_count = 0, seconds_count = 0;
-    std::array<WalkStep, 30> steps;   ///< in the order in which they were read
+    std::array<WalkStep, 40> steps;   ///< in the order in which they were read
     std::array<WalkTable, 5> tables;  ///< below the root
     struct Second {
         u64 guest_physical;

@@ -43,6 +43,7 @@ void MsrState::state(Visitor& v) {
     v.field("IA32_XSS", xss);
     v.field("IA32_MCG_STATUS", mcg_status);
     v.field("MSR_SMI_COUNT", smi_count);
+    v.field("MSR_TEST_CTRL", test_ctrl);
 }
 
 void State::state(Visitor& v) {

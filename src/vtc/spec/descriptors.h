@@ -43,10 +43,12 @@ struct TxContextSizes {
 
 // Receive, advanced write-back: status, dword 2
 inline constexpr u32 rx_done = 1, rx_end_of_packet = 2, rx_vlan_packet = 8, rx_udp_checksum = 0x10, rx_l4_checksum = 0x20, rx_ip_checksum = 0x40,
-                     rx_passed_inexact = 0x80;
+                     rx_passed_inexact = 0x80, rx_flow_match = 4, rx_stamped = 0x10000;
 // packet type, dword 0 from bit 4
 inline constexpr u32 packet_ipv4 = 1, packet_ipv4_options = 2, packet_ipv6 = 4, packet_ipv6_extensions = 8, packet_tcp = 16, packet_udp = 32,
                      packet_sctp = 64;
+inline constexpr u32 packet_by_type = 1u << 11; ///< an Ethertype filter matched, whose number is in 2:0
+inline constexpr u32 rx_hash_flow = 15;          ///< the hash is a flow director's
 inline constexpr u32 rx_split_header = 1u << 31; ///< SPH in dword 0
 inline constexpr unsigned rx_header_shift = 21;  ///< HDR_LEN in dword 0
 // Receive, legacy write-back: status and errors in dword 2

@@ -37,7 +37,9 @@ enum class Effect : u8 {
     reset_cause,   ///< VFLRE
     pool_enable,   ///< VFRE, VFTE
     rate,
-    time, ///< SYSTIM
+    time,  ///< SYSTIM
+    stamp, ///< upper half of a time stamp: reading makes room for the next
+    filter, ///< of flows
     link,
     link_mode, ///< AUTOC
     i2c,

@@ -12,6 +12,7 @@ namespace vitrine::vtx {
 inline constexpr u32 vmcs_revision = 0x0056'5401; ///< ours; bit 31 clear
 inline constexpr unsigned preemption_timer_rate = 5; ///< the timer counts TSC >> 5
 inline constexpr unsigned cr3_target_count = 4;
+inline constexpr u64 timeout_threshold = 64; ///< cycles of the crystal that are added to the instruction-timeout control
 inline constexpr unsigned most_msrs = 512; ///< in an MSR area: what IA32_VMX_MISC recommends is what is done, and no more
 
 /// IA32_VMX_BASIC.
@@ -71,7 +72,7 @@ inline constexpr ControlDefaults pin_defaults{0x0000'0016, 0}, primary_defaults{
 /// The set of capability words; what an absent one means is told by the words that depend on it.
 struct Capabilities {
     u32 pin = 0, primary = 0, secondary = 0, exiting = 0, entering = 0; ///< implemented controls, default1 ones not counted
-    u64 misc = 0, ept_vpid = 0, vm_functions = 0;
+    u64 tertiary = 0, misc = 0, ept_vpid = 0, vm_functions = 0;
 
     /// A control MSR: allowed-0 below, allowed-1 above.
     static constexpr u64 control_msr(u32 implemented, ControlDefaults d, bool true_msr) {
@@ -91,7 +92,6 @@ struct Capabilities {
     constexpr u64 secondary_msr() const { return u64{secondary} << 32; }
     constexpr u64 exit_msr() const { return control_msr(exiting, exit_defaults, true); }
     constexpr u64 entry_msr() const { return control_msr(entering, entry_defaults, true); }
-    constexpr bool tertiary_controls() const { return false; }
 };
 
 /// Everything that this room implements.
@@ -110,7 +110,7 @@ constexpr Capabilities implemented() {
             f.cr3_store_exiting.mask() | f.cr8_load_exiting.mask() | f.cr8_store_exiting.mask() | f.use_tpr_shadow.mask() |
             f.nmi_window_exiting.mask() | f.mov_dr_exiting.mask() | f.unconditional_io_exiting.mask() |
             f.use_io_bitmaps.mask() | f.monitor_trap_flag.mask() | f.use_msr_bitmaps.mask() | f.monitor_exiting.mask() |
-            f.pause_exiting.mask() | f.activate_secondary_controls.mask());
+            f.pause_exiting.mask() | f.activate_secondary_controls.mask() | f.activate_tertiary_controls.mask());
     }
     {
         const Secondary& f = vtx::secondary;
@@ -119,8 +119,10 @@ constexpr Capabilities implemented() {
             f.virtual_interrupt_delivery.mask() | f.enable_ept.mask() | f.descriptor_table_exiting.mask() | f.enable_rdtscp.mask() | f.enable_vpid.mask() |
             f.wbinvd_exiting.mask() | f.unrestricted_guest.mask() | f.pause_loop_exiting.mask() | f.rdrand_exiting.mask() |
             f.enable_invpcid.mask() | f.enable_vm_functions.mask() | f.vmcs_shadowing.mask() | f.rdseed_exiting.mask() |
-            f.mode_based_execute_control.mask() | f.enable_pml.mask() | f.ept_violation_ve.mask() | f.enable_xsaves.mask() | f.use_tsc_scaling.mask());
+            f.mode_based_execute_control.mask() | f.enable_pml.mask() | f.ept_violation_ve.mask() | f.enable_xsaves.mask() | f.use_tsc_scaling.mask() |
+            f.bus_lock_detection.mask() | f.instruction_timeout.mask() | f.sub_page_write_permission.mask());
     }
+    c.tertiary = vtx::tertiary.ipi_virtualization.mask();
     {
         const ExitControls& f = vtx::exiting;
         c.exiting = static_cast<u32>(f.save_debug_controls.mask() | f.host_address_space_size.mask() |
@@ -138,7 +140,7 @@ constexpr Capabilities implemented() {
              vtx::misc.zero_length_injection.mask();
     {
         const EptVpid& f = vtx::ept_vpid;
-        c.ept_vpid = f.execute_only.mask() | f.walk_length_4.mask() | f.uncacheable.mask() | f.write_back.mask() |
+        c.ept_vpid = f.execute_only.mask() | f.walk_length_4.mask() | f.walk_length_5.mask() | f.uncacheable.mask() | f.write_back.mask() |
                      f.page_2m.mask() | f.page_1g.mask() | f.invept.mask() | f.accessed_dirty.mask() |
                      f.invept_single.mask() | f.invept_all.mask() | f.invvpid.mask() | f.invvpid_address.mask() |
                      f.invvpid_single.mask() | f.invvpid_all.mask() | f.invvpid_single_globals.mask();
@@ -158,9 +160,12 @@ constexpr void settle(Capabilities& c) {
     need(c.exiting, vtx::exiting.save_preemption_timer, vtx::pin.activate_preemption_timer(c.pin));
     if (!vtx::primary.activate_secondary_controls(c.primary))
         c.secondary = 0;
+    if (!vtx::primary.activate_tertiary_controls(c.primary) || !vtx::primary.use_tpr_shadow(c.primary))
+        c.tertiary = 0;
+    need(c.primary, vtx::primary.activate_tertiary_controls, c.tertiary != 0);
     const bool ept = vtx::secondary.enable_ept(c.secondary), vpid = vtx::secondary.enable_vpid(c.secondary);
     for (const Field* f : {&vtx::secondary.unrestricted_guest, &vtx::secondary.enable_pml, &vtx::secondary.enable_vm_functions,
-                           &vtx::secondary.ept_violation_ve, &vtx::secondary.mode_based_execute_control})
+                           &vtx::secondary.ept_violation_ve, &vtx::secondary.mode_based_execute_control, &vtx::secondary.sub_page_write_permission})
         need(c.secondary, *f, ept);
     for (const Field* f : {&vtx::secondary.virtualize_x2apic_mode, &vtx::secondary.apic_register_virtualization, &vtx::secondary.virtual_interrupt_delivery})
         need(c.secondary, *f, vtx::primary.use_tpr_shadow(c.primary));
@@ -183,7 +188,7 @@ namespace vmx_msr {
 inline constexpr u32 basic = 0x480, pin_based = 0x481, primary = 0x482, exit = 0x483, entry = 0x484, misc = 0x485, cr0_fixed0 = 0x486,
                      cr0_fixed1 = 0x487, cr4_fixed0 = 0x488, cr4_fixed1 = 0x489, vmcs_enum = 0x48a, secondary = 0x48b,
                      ept_vpid_cap = 0x48c, true_pin_based = 0x48d, true_primary = 0x48e, true_exit = 0x48f, true_entry = 0x490,
-                     vmfunc = 0x491;
+                     vmfunc = 0x491, tertiary = 0x492;
 }
 
 inline constexpr u64 cr0_fixed0 = 0x8000'0021, cr0_fixed1 = 0xffff'ffff, cr4_fixed0 = 0x2000;
@@ -210,6 +215,7 @@ constexpr bool capability_msr(const Capabilities& c, u32 msr, u64 cr4_allowed, u
     case vmx_msr::true_exit: value = c.exit_msr(); return true;
     case vmx_msr::true_entry: value = c.entry_msr(); return true;
     case vmx_msr::vmfunc: value = c.vm_functions; return c.vm_functions != 0;
+    case vmx_msr::tertiary: value = c.tertiary; return c.tertiary != 0;
     default: return false;
     }
 }

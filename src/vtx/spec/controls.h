@@ -64,7 +64,14 @@ struct Secondary {
     Field sub_page_write_permission{23, rw, "sub-page write permissions for EPT", "write permission by 128 bytes"};
     Field use_tsc_scaling{25, rw, "use TSC scaling", "the TSC is modified by the TSC multiplier"};
     Field enable_user_wait_and_pause{26, rw, "enable user wait and pause", "TPAUSE, UMONITOR and UMWAIT do not cause #UD"};
+    Field bus_lock_detection{30, rw, "bus-lock detection", "an instruction that asserts a bus lock is followed by a VM exit"};
+    Field instruction_timeout{31, rw, "instruction timeout", "a VM exit when no instruction boundary is reached for too long"};
 } inline constexpr secondary;
+
+/// 64 bits wide, and without bits that must be 1.
+struct Tertiary {
+    Field ipi_virtualization{4, rw, "IPI virtualization", "IPIs to other virtual processors are posted without a VM exit"};
+} inline constexpr tertiary;
 
 struct ExitControls {
     Field save_debug_controls{2, rw, "save debug controls", "DR7 and IA32_DEBUGCTL are saved"};

@@ -3,6 +3,7 @@
 // Text and order are from memory of the manual; kvm-unit-tests exercise most of these rows.
 #pragma once
 
+#include "vtx/spec/ept_entry.h"
 #include "vtx/spec/rule.h"
 
 namespace vitrine::vtx {
@@ -58,7 +59,12 @@ inline constexpr Rule control_rules[] = {
      "If 'activate secondary controls' is 1, reserved bits in the secondary processor-based VM-execution controls must be cleared (IA32_VMX_PROCBASED_CTLS2).",
      [](auto& v) { return primary.activate_secondary_controls(v[F::primary]); },
      [](auto& v) { return ask::allowed(v[F::secondary], v.capabilities().secondary_msr()); },
-     [](auto& v) { v.set(F::primary, primary.activate_secondary_controls); v.at(F::secondary) |= bit(31); }},
+     [](auto& v) { v.set(F::primary, primary.activate_secondary_controls); v.at(F::secondary) |= bit(21); }},
+    {"entry.tertiary-reserved", sdm::execution_controls, Failure::invalid_controls,
+     "If 'activate tertiary controls' is 1, reserved bits in the tertiary processor-based VM-execution controls must be cleared (IA32_VMX_PROCBASED_CTLS3).",
+     [](auto& v) { return primary.activate_tertiary_controls(v[F::primary]); },
+     [](auto& v) { return !(v[F::tertiary] & ~v.capabilities().tertiary); },
+     [](auto& v) { v.set(F::primary, primary.activate_tertiary_controls); v.at(F::tertiary) |= bit(63); }},
     {"entry.cr3-target-count", sdm::execution_controls, Failure::invalid_controls,
      "The CR3-target count must not be greater than 4.",
      ask::always,
@@ -115,6 +121,18 @@ inline constexpr Rule control_rules[] = {
      [](auto& v) { return !primary.use_tpr_shadow(v[F::primary]); },
      [](auto& v) { const u64 two = ask::secondary(v); return !secondary.virtualize_x2apic_mode(two) && !secondary.apic_register_virtualization(two) && !secondary.virtual_interrupt_delivery(two); },
      [](auto& v) { v.set(F::primary, primary.activate_secondary_controls); v.set(F::primary, primary.use_tpr_shadow, 0); v.set(F::secondary, secondary.virtualize_x2apic_mode); }},
+    {"entry.ipi-virtualization-needs-tpr-shadow", sdm::execution_controls, Failure::invalid_controls,
+     "If 'use TPR shadow' is 0, 'IPI virtualization' must be 0.",
+     [](auto& v) { return !primary.use_tpr_shadow(v[F::primary]); },
+     [](auto& v) { return !tertiary.ipi_virtualization(ask::tertiary(v)); },
+     [](auto& v) { v.set(F::primary, primary.activate_tertiary_controls); v.set(F::primary, primary.use_tpr_shadow, 0); v.set(F::tertiary, tertiary.ipi_virtualization); }},
+    {"entry.pid-pointer-table", sdm::execution_controls, Failure::invalid_controls,
+     "If 'IPI virtualization' is 1, bits 2:0 of the PID-pointer table address must be 0, and neither it nor the table's last entry may lie beyond the physical-address width.",
+     [](auto& v) { return tertiary.ipi_virtualization(ask::tertiary(v)); },
+     [](auto& v) { return is_aligned(v[F::pid_pointer_table], 8) && ask::physical(v, v[F::pid_pointer_table]) &&
+                          ask::physical(v, v[F::pid_pointer_table] + 8 * v[F::last_pid_pointer_index]); },
+     [](auto& v) { v.set(F::primary, primary.activate_tertiary_controls); v.set(F::primary, primary.use_tpr_shadow); v.set(F::tertiary, tertiary.ipi_virtualization);
+                   v.at(F::pid_pointer_table) |= 4; }},
     {"entry.x2apic-mode-or-accesses", sdm::execution_controls, Failure::invalid_controls,
      "If 'virtualize x2APIC mode' is 1, 'virtualize APIC accesses' must be 0.",
      [](auto& v) { return secondary.virtualize_x2apic_mode(ask::secondary(v)); },
@@ -160,8 +178,8 @@ inline constexpr Rule control_rules[] = {
     {"entry.eptp-walk-length", sdm::execution_controls, Failure::invalid_controls,
      "If 'enable EPT' is 1, bits 5:3 of the EPTP (1 less than the EPT page-walk length) must be a value supported by the processor.",
      [](auto& v) { return secondary.enable_ept(ask::secondary(v)); },
-     [](auto& v) { return ept_pointer.walk_length(v[F::eptp]) == 3; },
-     [](auto& v) { v.set(F::primary, primary.activate_secondary_controls); v.set(F::secondary, secondary.enable_ept); v.set(F::eptp, ept_pointer.walk_length, 4); }},
+     [](auto& v) { return ept_walk_supported(v[F::eptp], v.capabilities().ept_vpid); },
+     [](auto& v) { v.set(F::primary, primary.activate_secondary_controls); v.set(F::secondary, secondary.enable_ept); v.set(F::eptp, ept_pointer.walk_length, 5); }},
     {"entry.eptp-accessed-dirty", sdm::execution_controls, Failure::invalid_controls,
      "If 'enable EPT' is 1, bit 6 of the EPTP must be 0 if bit 21 of IA32_VMX_EPT_VPID_CAP is read as 0.",
      [](auto& v) { return secondary.enable_ept(ask::secondary(v)) && !ept_vpid.accessed_dirty(v.capabilities().ept_vpid); },
@@ -189,6 +207,17 @@ inline constexpr Rule control_rules[] = {
      [](auto& v) { return secondary.enable_ept(ask::secondary(v)); },
      [](auto& v) { v.set(F::primary, primary.activate_secondary_controls); v.set(F::secondary, secondary.mode_based_execute_control); v.set(F::secondary, secondary.enable_ept, 0);
                    v.set(F::secondary, secondary.unrestricted_guest, 0); v.set(F::secondary, secondary.enable_pml, 0); v.set(F::secondary, secondary.enable_vm_functions, 0); }},
+    {"entry.sub-pages-need-ept", sdm::execution_controls, Failure::invalid_controls,
+     "If 'sub-page write permissions for EPT' is 1, 'enable EPT' must be 1.",
+     [](auto& v) { return secondary.sub_page_write_permission(ask::secondary(v)); },
+     [](auto& v) { return secondary.enable_ept(ask::secondary(v)); },
+     [](auto& v) { v.set(F::primary, primary.activate_secondary_controls); v.set(F::secondary, secondary.sub_page_write_permission); v.set(F::secondary, secondary.enable_ept, 0);
+                   v.set(F::secondary, secondary.unrestricted_guest, 0); v.set(F::secondary, secondary.enable_pml, 0); v.set(F::secondary, secondary.enable_vm_functions, 0); }},
+    {"entry.spptp", sdm::execution_controls, Failure::invalid_controls,
+     "If 'sub-page write permissions for EPT' is 1, bits 11:0 of the SPPTP must be 0, and no bit beyond the physical-address width may be set.",
+     [](auto& v) { return secondary.sub_page_write_permission(ask::secondary(v)); },
+     [](auto& v) { return ask::page(v, v[F::spptp]); },
+     [](auto& v) { v.set(F::primary, primary.activate_secondary_controls); v.set(F::secondary, secondary.enable_ept); v.set(F::secondary, secondary.sub_page_write_permission); v.at(F::spptp) |= 1; }},
     {"entry.unrestricted-needs-ept", sdm::execution_controls, Failure::invalid_controls,
      "If 'unrestricted guest' is 1, 'enable EPT' must be 1.",
      [](auto& v) { return secondary.unrestricted_guest(ask::secondary(v)); },

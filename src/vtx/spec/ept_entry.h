@@ -17,13 +17,26 @@ struct EptEntry {
     Field accessed{8, rw, "A", "has been used"};
     Field dirty{9, rw, "D", "the page has been written"};
     Field user_executable{10, rw, "XU", "instruction fetches by user-mode addresses are allowed"};
+    Field sub_pages{61, rw, "SPP", "of a 4-KByte page: sub-page write permissions are asked"};
     Field suppress_ve{63, rw, "suppress #VE", "violations exit"};
 } inline constexpr ept_entry;
 
-inline constexpr unsigned ept_levels = 4;
-inline constexpr const char* ept_level_names[] = {"EPT PTE", "EPT PDE", "EPT PDPTE", "EPT PML4E"};
+inline constexpr unsigned most_ept_levels = 5;
+inline constexpr const char* ept_level_names[most_ept_levels] = {"EPT PTE", "EPT PDE", "EPT PDPTE", "EPT PML4E", "EPT PML5E"};
 
-/// Level 4 is the root's, 1 the last one.
+/// How many levels the EPTP says: 4 or 5.
+constexpr unsigned ept_levels(u64 eptp) { return static_cast<unsigned>(ept_pointer.walk_length(eptp)) + 1; }
+
+/// Bits of a guest-physical address that so many levels translate.
+constexpr unsigned ept_width(unsigned levels) { return 12 + 9 * levels; }
+
+/// Whether the processor walks as many levels as the EPTP says. `capabilities`: IA32_VMX_EPT_VPID_CAP.
+constexpr bool ept_walk_supported(u64 eptp, u64 capabilities) {
+    const unsigned levels = ept_levels(eptp);
+    return (levels == 4 && ept_vpid.walk_length_4(capabilities)) || (levels == 5 && ept_vpid.walk_length_5(capabilities));
+}
+
+/// The level of the root is the highest, 1 the last one.
 constexpr bool ept_leaf(u64 entry, unsigned level) { return level == 1 || (level < 4 && ept_entry.page(entry)); }
 
 /// What is wrong with a present entry; null: nothing. `capabilities`: IA32_VMX_EPT_VPID_CAP.

@@ -8,7 +8,7 @@ namespace vitrine::vtx {
 
 enum class Qualification : u8 {
     none, exception, sipi, task_switch, linear_address, displacement, cr_access, mov_dr, io, entry_failure, msr_entry, mwait,
-    apic_access, vector, ept_violation, apic_offset, pml_full,
+    apic_access, vector, ept_violation, apic_offset, pml_full, timeout, spp,
 };
 
 enum class ExitReason : u16 {
@@ -30,7 +30,8 @@ inline constexpr ExitRow exit_rows[] = {
 #undef EXIT_REASON
 };
 
-inline constexpr u32 entry_failure_flag = 1u << 31; ///< of the exit-reason field
+/// Bits of the exit-reason field besides the basic exit reason.
+inline constexpr u32 entry_failure_flag = 1u << 31, bus_lock_flag = 1u << 26;
 
 /// Null for a number that no exit has.
 constexpr const ExitRow* find_exit(ExitReason reason) {
@@ -53,6 +54,18 @@ struct EptViolation {
     Field translated{8, ro, "final", "the access was to the translation of the linear address, not to a paging-structure entry"};
     Field nmi_unblocking{12, ro, "NMI unblocking due to IRET", "IRET unblocked NMIs before the violation"};
 } inline constexpr ept_violation_qualification;
+
+/// Exit Qualification for SPP-Related Events.
+struct SppEvent {
+    Field miss{11, ro, "SPPT miss", "an entry is not valid; 0: one is misconfigured"};
+    Field nmi_unblocking{12, ro, "NMI unblocking due to IRET", "IRET unblocked NMIs before"};
+} inline constexpr spp_qualification;
+
+/// Exit Qualification for Instruction Timeouts.
+struct Timeout {
+    Field context_invalid{0, ro, "VM context invalid", "the guest cannot go on"};
+    Field nmi_unblocking{12, ro, "NMI unblocking due to IRET", "IRET unblocked NMIs before"};
+} inline constexpr timeout_qualification;
 
 /// Exit qualifications of VM-entry failures due to invalid guest state.
 namespace entry_failure {

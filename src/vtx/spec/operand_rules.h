@@ -2,7 +2,7 @@
 // What INVEPT and INVVPID check of their operands; a broken rule is VMfailValid 28 (SDM volume 3, VMX Instruction Reference).
 #pragma once
 
-#include "vtx/spec/capabilities.h"
+#include "vtx/spec/ept_entry.h"
 #include "vtx/spec/manuals.h"
 
 namespace vitrine::vtx {
@@ -31,7 +31,7 @@ inline constexpr OperandRule invept_rules[] = {
      [](const InvalidateOperand& o) {
          const u64 type = ept_pointer.memory_type(o.low);
          return o.type != 1 || (((type == 0 && vtx::ept_vpid.uncacheable(o.ept_vpid)) || (type == 6 && vtx::ept_vpid.write_back(o.ept_vpid))) &&
-                                ept_pointer.walk_length(o.low) == 3 && !(o.low & (ept_pointer.reserved.mask() | ept_pointer.shadow_stack.mask())) &&
+                                ept_walk_supported(o.low, o.ept_vpid) && !(o.low & (ept_pointer.reserved.mask() | ept_pointer.shadow_stack.mask())) &&
                                 !(o.low >> o.physical_bits) && (!ept_pointer.accessed_dirty(o.low) || vtx::ept_vpid.accessed_dirty(o.ept_vpid)));
      },
      [](InvalidateOperand& o) { o.type = 1; o.low = 0x1001; }},

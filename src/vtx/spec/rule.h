@@ -147,6 +147,8 @@ constexpr bool allowed(u64 value, u64 msr) { return (value & (msr & 0xffff'ffff)
 
 template <class V> u64 secondary(V& v) { return vtx::primary.activate_secondary_controls(v[F::primary]) ? v[F::secondary] : 0; }
 
+template <class V> u64 tertiary(V& v) { return vtx::primary.activate_tertiary_controls(v[F::primary]) ? v[F::tertiary] : 0; }
+
 template <class V> bool physical(V& v, u64 address) { return !(address >> v[Fact::physical_bits]); }
 
 template <class V> bool canonical(V& v, u64 address) {

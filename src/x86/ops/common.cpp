@@ -83,11 +83,11 @@ void fill_common(const Decoded& d, Instruction& out) {
     out.address_mask = low_mask(info.address_width);
     out.checked = d.mode.bits != 64;
     out.condition = info.opcode & 0xf;
-    out.lock = info.attributes & ZYDIS_ATTRIB_HAS_LOCK;
     out.rep = info.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE) ? 0xf3
               : info.attributes & ZYDIS_ATTRIB_HAS_REPNE                      ? 0xf2
                                                                               : 0;
     const ZydisDecodedOperand* memory = memory_operand(d);
+    out.lock = (info.attributes & ZYDIS_ATTRIB_HAS_LOCK) || (info.mnemonic == ZYDIS_MNEMONIC_XCHG && memory);
     if (memory)
         fill_memory(memory->mem, out);
     unsigned registers = 0, immediates = 0;
