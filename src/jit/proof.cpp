@@ -3,10 +3,11 @@
 //
 // A probe is
 //     rorx eax, r13d, shift / and eax, mask            the tags' place for the address
-//     lea rdx, [r13 + bytes - 1] / and rdx, -4096      the page of the last byte; or, where it must be aligned,
-//     mov rdx, r13 / and rdx, -4096 | (bytes - 1)
+//     lea rdx, [r13 + bytes - 1] / and rdx, -4096      the page of the last byte
 //     cmp rdx, [r14 + rax + tag] / jne elsewhere       that page may be accessed, and the first byte lies on it too
 //     add r13, [r14 + rax + addend]                    now a host address, good for so many bytes
+// or, where the address must be aligned,
+//     mov rdx, r13 / and rdx, -4096 + bytes - 1
 // Whatever else is written to one of these registers ends what was known of it. Where paths meet, only what all of them know is known.
 #include "jit/proof.h"
 
@@ -14,6 +15,7 @@
 
 #include <fmt/format.h>
 
+#include <bit>
 #include <map>
 #include <vector>
 
@@ -242,8 +244,10 @@ private:
                 f.bound = static_cast<u32>(d.operands[1].imm.value.u);
                 f.index = before.rotated && f.bound == tag_mask;
             } else if (d.reg(0, ZYDIS_REGISTER_RDX) && d.immediate(1)) {
-                const i64 low = d.operands[1].imm.value.s + 4096; // the bits that must be clear: the access is aligned to so many bytes
-                f.last = low == 0 ? before.last : before.last == 1 && (low == 1 || low == 3 || low == 7) ? static_cast<unsigned>(low) + 1 : 0;
+                const i64 mask = d.operands[1].imm.value.s;
+                const u32 low = static_cast<u32>(mask & 0xfff); // bits that are set match no tag: an aligned address is good for more
+                if ((mask | 0xfff) == -1 && std::has_single_bit(low + 1) && low < 64 && (low == 0 || before.last == 1))
+                    f.last = low ? low + 1 : before.last;
                 f.paged = f.last != 0;
             }
             break;
