@@ -94,7 +94,9 @@ struct MessageLog : MsiSink {
 };
 
 struct TestBoard {
-    explicit TestBoard(u64 ram = 16_MiB) : space(Space::create(ram, glass).value()) {
+    static constexpr u64 standard_ram = 16_MiB;
+
+    explicit TestBoard(u64 ram = standard_ram) : space(Space::create(ram, glass).value()) {
         root.on_pirq([this](unsigned n, bool level) { pirqs.push_back({n, level}); });
     }
 
