@@ -9,11 +9,11 @@ import random
 import re
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import machines
 from machines import check, guest_image, hashes, run
+from session import Session
 
 parser = argparse.ArgumentParser(description="Records, replays, snapshots, restores and compares.")
 parser.add_argument("vitrine", type=Path, help="the program under test")
@@ -38,41 +38,10 @@ def stat(finished, name):
     return re.search(rf"^{name} +(.*)$", finished.stderr, re.M)[1]
 
 
-class Terminal:
-    """A program with somebody at its terminal who waits for what they want to see and then types, not at once."""
-
-    def __init__(self, *arguments):
-        command = [str(a) for a in (vitrine, "run", *arguments)]
-        self.errors = open(folder / "errors", "w+")
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors)
-        self.output = b""
-
-    def expect(self, what):
-        while what not in self.output:
-            data = os.read(self.process.stdout.fileno(), 65536)
-            if not data:
-                machines.check(False, f"the guest never said {what!r}; it said {self.output[-2000:]!r}")
-            self.output += data
-        time.sleep(0.01 * random.random())
-
-    def type(self, text):
-        for piece in re.findall(".{1,7}|\n", text):
-            self.process.stdin.write(piece.encode())
-            self.process.stdin.flush()
-            time.sleep(0.003 * random.random())
-
-    def end(self):
-        self.output += self.process.stdout.read()
-        self.process.wait()
-        self.errors.seek(0)
-        output = self.output.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")  # as in subprocess's text mode
-        return subprocess.CompletedProcess([], self.process.returncode, output, self.errors.read())
-
-
 # The run. The places of snapshots are chosen anew by each seed; the typing is as irregular as the host makes it.
-terminal = Terminal(*machine, "--record", log, "--rtc", "now", *watch)
+terminal = Session(vitrine, *machine, "--record", log, "--rtc", "now", *watch)
 terminal.expect(b"# ")
-quiet = len(re.findall("^hash", (folder / "errors").read_text(errors="replace"), re.M)) - 1  # the last hash before somebody types
+quiet = len(re.findall("^hash", terminal.complaints(), re.M)) - 1  # the last hash before somebody types
 terminal.type("echo $((6*7)); date >/tmp/now; cat /proc/uptime\n")
 terminal.expect(b"\n42")
 terminal.type("head -c 300000 /dev/urandom | sha256sum\n")

@@ -49,13 +49,7 @@ edu_dma 0x40000 0x4000000000 8 3
 echo inner ended
 """
 APPEND = f"console=ttyS0 panic=-1 mem=192M vitrine.run={encode('sh /script')}"
-OUTER = f"""
-for d in 0000:01:00.0 0000:00:01.0; do
-    [ -e /sys/bus/pci/devices/$d/driver ] && echo $d >/sys/bus/pci/devices/$d/driver/unbind
-    echo vfio-pci >/sys/bus/pci/devices/$d/driver_override
-    echo $d >/sys/bus/pci/drivers_probe
-    echo bound $d $(readlink /sys/bus/pci/devices/$d/driver | sed 's,.*/,,')
-done
+OUTER = f"""{hypervisors.give_to_vfio("0000:01:00.0", "0000:00:01.0")}
 devmem {VICTIM:#x} 64 0x8877665544332211
 qemu-system-x86_64 -machine pc -accel kvm -cpu host -smp 1 -m 256 -nodefaults -no-reboot -display none -serial stdio -kernel /inner/vmlinuz \
     -initrd /inner/initramfs -device vfio-pci,host=0000:01:00.0 -device vfio-pci,host=0000:00:01.0 -append '{APPEND}' </dev/null
@@ -104,9 +98,7 @@ def boot(iommu, scratch, kernel, initramfs):
 
 with tempfile.TemporaryDirectory() as scratch:
     inner_kernel, inner_initramfs = script_image(INNER, scratch, "--modules", "nvme")
-    files = hypervisors.QEMU_FILES | {inner_kernel: "/inner/vmlinuz", inner_initramfs: "/inner/initramfs"}
-    added = [word for here, there in files.items() for word in ("--add", f"{here}:{there}")]
-    kernel, initramfs = script_image(OUTER, scratch, "--vmlinux", "--modules", "kvm,kvm_intel,vfio-pci,vfio_iommu_type1", "--with", "qemu-system-x86_64", *added)
+    kernel, initramfs = hypervisors.outer_image(OUTER, scratch, {inner_kernel: "vmlinuz", inner_initramfs: "initramfs"})
     (posting, first), (remapping, second) = (boot(iommu, scratch, kernel, initramfs) for iommu in ("on", "on,pi=off"))
 for what, n in posting.items():
     print(f"{what:33} {n:8} with posting, {remapping[what]:8} without")

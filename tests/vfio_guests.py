@@ -58,12 +58,7 @@ APPEND = f"console=ttyS0 panic=-1 mem=192M vitrine.run={encode('sh /script')}"
 
 def outer(assigned):
     """Binds the devices, starts the victim, finds where its page lies, lets the other one's device (or our own) go for it."""
-    bind = """
-for d in 0000:01:00.0 0000:00:01.0; do
-    [ -e /sys/bus/pci/devices/$d/driver ] && echo $d >/sys/bus/pci/devices/$d/driver/unbind
-    echo vfio-pci >/sys/bus/pci/devices/$d/driver_override
-    echo $d >/sys/bus/pci/drivers_probe
-done"""
+    bind = hypervisors.give_to_vfio("0000:01:00.0", "0000:00:01.0")
     guest = f"{QEMU} -M pc -serial stdio -initrd /inner/attacker -device vfio-pci,host=0000:00:01.0 -append \"{APPEND} victim=$victim\" </dev/null"
     return f"""{bind if assigned else ""}
 {QEMU} -object memory-backend-file,id=ram,mem-path=/tmp/ram,size=256M,share=on -M pc,memory-backend=ram -serial file:/tmp/log -initrd /inner/victim \
@@ -94,10 +89,7 @@ def boot(iommu):
         disk.write_bytes(noise)
         inner_kernel, victim = script_image(VICTIM, scratch, "--modules", "nvme")
         _, attacker = script_image(ATTACKER, scratch)
-        files = hypervisors.QEMU_FILES | {inner_kernel: "/inner/vmlinuz", victim: "/inner/victim", attacker: "/inner/attacker"}
-        added = [word for here, there in files.items() for word in ("--add", f"{here}:{there}")]
-        kernel, initramfs = script_image(outer(iommu == "on"), scratch, "--vmlinux", "--modules", "kvm,kvm_intel,vfio-pci,vfio_iommu_type1", "--with",
-                                         "qemu-system-x86_64", *added)  # fmt: skip
+        kernel, initramfs = hypervisors.outer_image(outer(iommu == "on"), scratch, {inner_kernel: "vmlinuz", victim: "victim", attacker: "attacker"})
         finished = run(options.vitrine, "--vmx", "on", "--iommu", iommu, "--kernel", kernel, "--initrd", initramfs, "--memory", "1536M", "--disk",
                        f"{disk},discard", "--device", "edu,dma_mask=0xffffffffffff", "--no-reboot", "--stats", "--append",
                        f"console=ttyS0 panic=-1 intel_iommu=on mem=1200M vitrine.run={encode('sh /script')}", timeout=options.timeout)  # fmt: skip

@@ -11,13 +11,15 @@ namespace {
 
 std::string hexadecimal(u64 value) { return fmt::format("{:#x}", value); }
 
-/// "virtual_processors" and "failed_vm_entries", where there are any.
+/// "processors", "virtual_processors" and "failed_vm_entries", where there are any.
 void add_vmx(nlohmann::ordered_json& json, const VmxReport& report) {
+    for (const ProcessorReport& p : report.processors)
+        json["processors"].push_back({{"cpu", p.cpu}, {"without_vmx", p.retired.without_vmx}, {"root", p.retired.root}, {"non_root", p.retired.non_root}});
     for (const VirtualProcessor& p : report.virtual_processors) {
-        nlohmann::ordered_json one{{"cpu", p.cpu}, {"vmcs", hexadecimal(p.vmcs)}, {"exits", p.exits}};
+        nlohmann::ordered_json one{{"cpu", p.cpu}, {"vmcs", hexadecimal(p.vmcs)}, {"exits", p.exits}, {"instructions", p.instructions}};
         const auto rows = [&](const char* name, const std::vector<vtx::ExitStatistics::Row>& from, bool place) {
             for (const auto& r : from) {
-                nlohmann::ordered_json row{{"reason", vtx::find_exit(r.key.reason)->id}, {"exits", r.sum.exits}, {"instructions", r.sum.instructions}, {"highest", r.sum.highest}};
+                nlohmann::ordered_json row{{"reason", vtx::find_exit(r.key.reason)->id}, {"exits", r.sum.exits}, {"instructions", r.sum.instructions}, {"highest", r.sum.highest}, {"guest_instructions", r.sum.guest}};
                 if (place)
                     row["rip"] = hexadecimal(r.key.rip);
                 one[name].push_back(std::move(row));

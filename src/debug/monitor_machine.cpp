@@ -87,6 +87,10 @@ MonitorReply Monitor::stats(const Words&) {
     MonitorReply reply{fmt::format(
         "instructions     {}\nretired          {}\nvirtual seconds  {}\nhost seconds     {}\n", machine_.instructions(),
         machine_.retired(), seconds(machine_.now()), seconds(machine_.pace().host_elapsed()))};
+    for (unsigned n = 0; n < machine_.cpus() && machine_.vmx(n); ++n) {
+        const vtx::ExitStatistics::Retired r = machine_.vmx(n)->retired();
+        reply.text += fmt::format("retired on CPU{}  {} in VMX non-root operation, {} in root operation, {} without VMX\n", n, r.non_root, r.root, r.without_vmx);
+    }
     for (const auto& [name, n] : machine_.glass().counters())
         reply.text += fmt::format("count {} {}\n", name, n);
     return reply;

@@ -139,6 +139,8 @@ Expected<> Machine::reset_hardware(Reset kind) {
     interrupts_->reset(kind);
     for (auto& cpu : cpus_)
         cpu->reset(kind);
+    for (auto& unit : vmx_)
+        unit->restarted();
     scheduler_.restart();
     TRY(board_->set_up_without_firmware());
     set_up_legacy_hardware(*this);
@@ -203,6 +205,8 @@ void Machine::fall_asleep() {
         cpu->reset(Reset::cold);
         cpu->activity = Activity::wait_for_sipi;
     }
+    for (auto& unit : vmx_)
+        unit->restarted();
 }
 
 /// What a BIOS does when it finds that the board was asleep.
@@ -412,7 +416,10 @@ void Machine::visit(unsigned n, Visitor& v) {
             vmx_[n]->state(v);
             v.end();
         }
-        return cpus_[n]->state(v);
+        cpus_[n]->state(v);
+        if (v.loading() && vmx_.size() > n)
+            vmx_[n]->restored();
+        return;
     }
     board_->devices()[n - cpus()]->state(v);
 }

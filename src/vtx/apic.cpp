@@ -137,6 +137,7 @@ u8 Unit::acknowledge_virtual(Cpu& cpu) {
     set_virtual_register(offset::ppr, vector & 0xf0u);
     set_interrupt_status(highest_virtual_bit(offset::irr), vector);
     cpu.virtual_interrupt = false;
+    count("vmx.virtual-interrupt", virtual_counter_);
     cpu.glass().tell(Topic::vmx, "virtual-interrupt", {{"cpu", cpu.index()}, {"vmcs", vmcs_.pointer()}, {"vector", vector}});
     return vector;
 }
@@ -276,9 +277,7 @@ Outcome Unit::x2apic_access(u32 msr, bool write) {
 bool Unit::posted(u8 vector) {
     if (!on(pin.process_posted_interrupts, F::pin_based) || vector != (vmcs_[F::posted_interrupt_vector] & 0xff))
         return false;
-    if (!posted_counter_)
-        posted_counter_ = &cpu_.glass().counter("vmx.posted-notification");
-    ++*posted_counter_;
+    count("vmx.posted-notification", posted_counter_);
     const Physical descriptor{vmcs_[F::posted_interrupt_descriptor]};
     const u64 control = cpu_.space().read<u64>(descriptor + PostedControl::offset, cpu_.requester());
     cpu_.space().write<u64>(descriptor + PostedControl::offset, posted_control.outstanding.with(control, 0), cpu_.requester());

@@ -56,7 +56,7 @@ Outcome Unit::enter(const Instruction& i, bool launch) {
     }
     vmcs_.launched = true;
     ++entries_;
-    statistics_.entered(cpu_.retired_by_now());
+    statistics_.entered(vmcs_.pointer(), cpu_.retired_by_now());
     non_root_ = true;
     cpu_.init_blocked = false;
     set_intercepts();
@@ -156,6 +156,7 @@ void Unit::inject() {
         cpu_.mtf_due = true;
         return;
     }
+    count_injection(static_cast<EventKind>(type));
     const bool software = type >= interruption_type::software_interrupt;
     if (!software)
         cpu_.pending_debug = 0;

@@ -85,6 +85,35 @@ TEST(VmxEvents, ExitsDuringDeliveryReportTheEvent) {
     EXPECT_EQ(g.vmread(F::guest_rip), VmxMachine::guest_code);
 }
 
+/// Injects exception `vector` into a guest whose IDT is empty, so that its delivery is a #GP, and returns the information about the exit.
+u64 inject_without_idt(Guest& g, u8 vector, u64 bitmap) {
+    g.vmwrite(F::guest_idtr_limit, 0);
+    g.vmwrite(F::exception_bitmap, bitmap);
+    g.vmwrite(F::entry_interruption_information, valid | hardware | bit(11) | vector);
+    g.vmwrite(F::entry_exception_error_code, 0);
+    g.launch();
+    return g.vmread(F::exit_interruption_information);
+}
+
+TEST(VmxEvents, WhatExitsByItselfMakesNoDoubleFault) {
+    Guest g;
+    EXPECT_EQ(inject_without_idt(g, 12, bit(13) | bit(8)), valid | hardware | bit(11) | 13);
+    EXPECT_EQ(g.vmread(F::exit_interruption_error_code), 12u * 8 + 3); // IDT and EXT
+    EXPECT_EQ(g.vmread(F::idt_vectoring_information), valid | hardware | bit(11) | 12);
+    Guest h;
+    EXPECT_EQ(inject_without_idt(h, 12, bit(8)), valid | hardware | bit(11) | 8);
+    EXPECT_EQ(h.vmread(F::idt_vectoring_information) & valid, 0u);
+}
+
+TEST(VmxEvents, WhatExitsByItselfMakesNoTripleFault) {
+    Guest g;
+    EXPECT_EQ(inject_without_idt(g, 8, bit(13)), valid | hardware | bit(11) | 13);
+    EXPECT_EQ(g.vmread(F::idt_vectoring_information), valid | hardware | bit(11) | 8);
+    Guest h;
+    inject_without_idt(h, 8, 0);
+    EXPECT_EQ(h.reason(), 2u);
+}
+
 TEST(VmxEvents, TheTrapFlagExitsAfterEachInstruction) {
     Guest g;
     g.turn_on(F::primary, primary.monitor_trap_flag);

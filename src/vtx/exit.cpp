@@ -81,6 +81,22 @@ void Unit::count_vector(u8 vector) {
     ++*counter;
 }
 
+/// Events that VM entries injected, by kind.
+void Unit::count_injection(EventKind kind) {
+    static constexpr const char* names[] = {"external-interrupt", "reserved", "nmi", "hardware-exception", "software-interrupt", "privileged-software-exception", "software-exception"};
+    const unsigned n = static_cast<unsigned>(kind);
+    u64*& counter = injection_counters_[n];
+    if (!counter)
+        counter = &cpu_.glass().counter(fmt::format("vmx.injection.{}", names[n]));
+    ++*counter;
+}
+
+void Unit::count(const char* name, u64*& counter) {
+    if (!counter)
+        counter = &cpu_.glass().counter(name);
+    ++*counter;
+}
+
 void Unit::save_guest(const ExitInformation& information, const Event* during) {
     vmcs_.set(F::guest_cr0, cpu_.cr0);
     vmcs_.set(F::guest_cr3, cpu_.cr3);

@@ -81,11 +81,68 @@ TEST(VmxExplain, ExitsAreCountedWithTheirCost) {
     EXPECT_TRUE(t.unit.statistics().rows(ExitStatistics::By::reason, 0x1000).empty());
 }
 
+TEST(VmxExplain, InstructionsAreCountedByMode) {
+    Told t;
+    const auto before = t.unit.retired();
+    EXPECT_EQ(before.non_root, 0u);
+    EXPECT_GT(before.root, 0u);        // VMXON ... set-up
+    t.m.put(VmxMachine::host_entry, {0x90, 0x90, 0x90, 0x0f, 0x01, 0xc3}); // nop; nop; nop; vmresume
+    t.run_guest({0x90, 0x90, 0x0f, 0xa2, 0xf4}, 3);                        // nop; nop; cpuid; hlt
+    EXPECT_EQ(t.unit.retired().non_root, 2u);
+    EXPECT_EQ(t.unit.retired().root, before.root);
+    t.m.run(2);
+    EXPECT_EQ(t.unit.retired().root, before.root + 2);
+    t.m.run(1); // the last nop
+    EXPECT_EQ(t.unit.retired().root, before.root + 3);
+    t.m.run(1); // vmresume: transitions retire nothing
+    EXPECT_TRUE(t.unit.in_non_root());
+    const auto after = t.unit.retired();
+    EXPECT_EQ(after.root, before.root + 3);
+    EXPECT_EQ(after.without_vmx, before.without_vmx);
+    EXPECT_EQ(after.without_vmx + after.root + after.non_root, t.m.cpu.retired);
+    EXPECT_EQ(t.unit.statistics().rows(ExitStatistics::By::vmcs)[0].sum.guest, 2u);
+    EXPECT_EQ(t.unit.statistics().rows(ExitStatistics::By::reason)[0].sum.instructions, 3u);
+    t.m.cpu.reset(Reset::init); // goes on counting
+    EXPECT_EQ(t.unit.retired().non_root, 2u);
+    t.m.cpu.reset(Reset::warm); // does not
+    t.unit.restarted();
+    EXPECT_EQ(t.unit.retired().without_vmx, before.without_vmx);
+}
+
+TEST(VmxExplain, ARestoredMachineCountsAnew) {
+    ExitStatistics s;
+    s.vmxon(10);
+    s.entered(0x1000, 30);
+    s.exited({0x1000, 0, ExitReason::hlt}, 100);
+    s.restored(true, 0x2000, 1000);
+    EXPECT_EQ(s.unfinished(0x2000, 1007), 7u);
+    EXPECT_EQ(s.unfinished(0x1000, 1007), 0u);
+    s.exited({0x2000, 0, ExitReason::hlt}, 1010);
+    const auto retired = s.retired(1030);
+    EXPECT_EQ(retired.without_vmx, 0u);
+    EXPECT_EQ(retired.root, 20u);
+    EXPECT_EQ(retired.non_root, 10u);
+    EXPECT_EQ(s.rows(ExitStatistics::By::vmcs).size(), 1u);
+}
+
+TEST(VmxExplain, AnEntryThatFailsLateEndsTheExitBeforeIt) {
+    ExitStatistics s;
+    s.vmxon(0);
+    s.entered(0x1000, 10);
+    s.exited({0x1000, 0, ExitReason::hlt}, 15);
+    s.exited({0x1000, 0, ExitReason::invalid_guest_state}, 22);
+    s.entered(0x1000, 25);
+    for (const auto& row : s.rows(ExitStatistics::By::reason)) {
+        EXPECT_EQ(row.sum.instructions, row.key.reason == ExitReason::hlt ? 7u : 3u);
+        EXPECT_EQ(row.sum.guest, row.key.reason == ExitReason::hlt ? 5u : 0u);
+    }
+}
+
 TEST(VmxExplain, ManyPlacesAreCountedTogether) {
     ExitStatistics s;
     for (u64 n = 0; n < ExitStatistics::most_places + 100; ++n) {
         s.exited({0x1000, 0x10'0000 + n, ExitReason::hlt}, n);
-        s.entered(n + 3);
+        s.entered(0x1000, n + 3);
     }
     const auto rows = s.rows(ExitStatistics::By::reason);
     ASSERT_EQ(rows.size(), 1u);

@@ -112,6 +112,7 @@ Outcome Unit::vmxon_(const Instruction& i) {
     vmcs_.drop();
     vmxon_pointer_ = pointer;
     operation_ = true;
+    statistics_.vmxon(cpu_.retired_by_now());
     cpu_.cr0_required = cr0_fixed0;
     cpu_.cr4_required = cr4_fixed0;
     cpu_.init_blocked = true;
@@ -122,6 +123,7 @@ Outcome Unit::vmxon_(const Instruction& i) {
 Outcome Unit::vmxoff_(const Instruction& i) {
     vmcs_.forget(cpu_);
     operation_ = false;
+    statistics_.left(cpu_.retired_by_now());
     vmxon_pointer_ = Vmcs::no_pointer;
     cpu_.cr0_required = cpu_.cr4_required = 0;
     cpu_.init_blocked = false;

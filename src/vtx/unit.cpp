@@ -32,7 +32,7 @@ void Unit::reset() {
     operation_ = non_root_ = false;
     vmxon_pointer_ = Vmcs::no_pointer;
     vmcs_.drop();
-    statistics_.left();
+    statistics_.left(cpu_.retired_by_now());
     cpu_.intercepts = 0;
     cpu_.second_level = nullptr;
     cpu_.sub_pages = false;
@@ -44,6 +44,8 @@ void Unit::reset() {
     cpu_.delivery_time = 0;
     bus_lock_ = false;
 }
+
+void Unit::restored() { statistics_.restored(operation_, non_root_ ? vmcs_.pointer() : 0, cpu_.retired_by_now()); }
 
 void Unit::state(Visitor& v) {
     v.field("operation", operation_);

@@ -79,10 +79,18 @@ public:
     const std::vector<EntryReport>& failed_entries() const { return failed_entries_; }
     static constexpr std::size_t most_failed_entries = 64;
     const ExitStatistics& statistics() const { return statistics_; }
+    /// What the processor's retired instructions were, up to now.
+    ExitStatistics::Retired retired() const { return statistics_.retired(cpu_.retired_by_now()); }
+    /// Instructions of this VMCS's guest since its VM entry, if it runs now.
+    u64 unfinished(u64 vmcs) const { return statistics_.unfinished(vmcs, cpu_.retired_by_now()); }
     /// The next event of the kind stops the machine, as a breakpoint does.
     void stop_at(ExitStop what) { stop_ = what; }
 
     void state(Visitor& v);
+    /// After the state of this unit and of its processor has been loaded: what is counted is counted from here.
+    void restored();
+    /// After a reset of its processor that is no INIT: its retired instructions count from 0 again.
+    void restarted() { statistics_.begin_at(0); }
 
 private:
     friend class Ept;
@@ -156,6 +164,8 @@ private:
     Outcome x2apic_access(u32 msr, bool write);
     bool posted(u8 vector);
     void count_vector(u8 vector);
+    void count_injection(EventKind kind);
+    void count(const char* name, u64*& counter);
 
     // ---- intercepts.cpp, operands.cpp -------------------------------------------------------------------------------
     Outcome leave(const Instruction& i, ExitReason reason, u64 qualification = 0, u32 information = 0);
@@ -192,8 +202,10 @@ private:
     ExitStop stop_;
     std::array<u64*, 80> counters_{}; ///< of exits by reason, in the glass; made when first needed
     std::array<u64*, 256> vector_counters_{}; ///< of exits by acknowledged external interrupts, likewise
-    u64* posted_counter_ = nullptr;           ///< of notifications taken without an exit
-    u64* ipi_counter_ = nullptr;              ///< of IPIs posted without an exit
+    std::array<u64*, 7> injection_counters_{}; ///< of events that VM entries injected, by kind, likewise
+    u64* posted_counter_ = nullptr;            ///< of notifications taken without an exit
+    u64* virtual_counter_ = nullptr;           ///< of interrupts delivered by virtual-interrupt delivery
+    u64* ipi_counter_ = nullptr;               ///< of IPIs posted without an exit
     u64 timer_started_ = 0; ///< TSC at VM entry, where the preemption timer began to count
     u32 timer_value_ = 0;
     u64 last_apic_page_ = ~0ull;

@@ -124,6 +124,9 @@ void Cpu::deliver(Event event) {
             event = pending;
             continue;
         }
+        // What exits by itself does so before it makes a double fault or a third one (SDM, Basic VM-Exit Information: "triple fault").
+        if (intercepted(intercept_of(pending)) && interceptor->event(*this, pending, &event))
+            return;
         const bool told = deliveries <= most_told;
         if (told)
             fault_history_ += fmt::format("  {}\n{}", describe(event), explain_delivery(*this, static_cast<u8>(event.vector)));
