@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// 32-bit code in both engines: the stack, calls, addresses that wrap around, FS and GS with bases and limits, segments that change.
+// 32-bit code in both engines: the stack, calls, addresses that wrap around, FS and GS with bases and limits, segments
+// that change.
 #include "jit/two_engines.h"
 
 using namespace vitrine;
@@ -10,7 +11,9 @@ namespace {
 
 constexpr i32 data = static_cast<i32>(BareMachine::data_at);
 
-void narrow(Machine& m) { m.compatibility_mode(); }
+void narrow(Machine& m) {
+    m.compatibility_mode();
+}
 
 void work(x86::Assembler& a) {
     const asmjit::Label loop = a.newLabel(), function = a.newLabel(), far = a.newLabel(), behind = a.newLabel();

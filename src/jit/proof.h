@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Proves of a translated block, from its bytes alone, that it can touch nothing but what it is given: the processor's state, the TLB's
-// tags, the table of jumps, and guest RAM behind a probe that succeeded for as many bytes and for that kind of access.
+// Proves of a translated block, from its bytes alone, that it can touch nothing but what it is given: the processor's
+// state, the TLB's tags, the table of jumps, and guest RAM behind a probe that succeeded for as many bytes and for that
+// kind of access.
 #pragma once
 
 #include "jit/emitter.h"
@@ -18,7 +19,9 @@ struct ProofContext {
     const void* jump_table = nullptr;
 };
 
-/// The code as it will lie at `at`. `entries`: offsets besides 0 where it may be entered. Nothing if all is well, else what is wrong.
-std::optional<std::string> disprove(std::span<const u8> code, u64 at, std::span<const u64> entries, const ProofContext& context);
+/// The code as it will lie at `at`. `entries`: offsets besides 0 where it may be entered. Nothing if all is well, else
+/// what is wrong.
+std::optional<std::string> disprove(std::span<const u8> code, u64 at, std::span<const u64> entries,
+                                    const ProofContext& context);
 
 } // namespace vitrine::jit

@@ -48,7 +48,8 @@ struct Machine : BareMachine {
     std::unique_ptr<Translator> translator;
 };
 
-/// Runs the program on both in slices of `slice`, and compares after each one. `prepare` sees both machines before they begin.
+/// Runs the program on both in slices of `slice`, and compares after each one. `prepare` sees both machines before they
+/// begin.
 inline void compare(const Program& program, u64 slice, u64 slices, const std::function<void(Machine&)>& prepare = {}) {
     Machine interpreted(false), translated(true);
     for (Machine* m : {&interpreted, &translated}) {
@@ -58,10 +59,12 @@ inline void compare(const Program& program, u64 slice, u64 slices, const std::fu
     }
     for (u64 n = 0; n < slices; ++n) {
         const RunEnd a = interpreted.run(slice), b = translated.run(slice);
-        ASSERT_EQ(a, b) << "slice " << n << ": " << interpreted.cpu.stop_reason().text << " / " << translated.cpu.stop_reason().text;
+        ASSERT_EQ(a, b) << "slice " << n << ": " << interpreted.cpu.stop_reason().text << " / "
+                        << translated.cpu.stop_reason().text;
         ASSERT_EQ(interpreted.cpu.rip, translated.cpu.rip) << "slice " << n << " of " << slice;
         for (unsigned r = 0; r < 16; ++r)
-            ASSERT_EQ(interpreted.cpu.gpr[r], translated.cpu.gpr[r]) << "register " << r << " after slice " << n << " of " << slice;
+            ASSERT_EQ(interpreted.cpu.gpr[r], translated.cpu.gpr[r])
+                << "register " << r << " after slice " << n << " of " << slice;
         ASSERT_EQ(interpreted.cpu.rflags(), translated.cpu.rflags()) << "slice " << n << " of " << slice;
         ASSERT_EQ(interpreted.cpu.retired, translated.cpu.retired);
         ASSERT_EQ(interpreted.cpu.cr2, translated.cpu.cr2);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// x87 and MMX in both engines: registers, status and pointers, masked exceptions and unmasked ones, wherever slices end.
+// x87 and MMX in both engines: registers, status and pointers, masked exceptions and unmasked ones, wherever slices
+// end.
 #include "jit/two_engines.h"
 
 using namespace vitrine;
@@ -92,7 +93,8 @@ TEST(X87, TheStackOverflowsAndIsSaved) {
 }
 
 TEST(X87, AnUnmaskedExceptionComesAtTheNextInstruction) {
-    // Masked for a while, then division by zero is not: #MF, for which there is no handler, ends both runs at the same place.
+    // Masked for a while, then division by zero is not: #MF, for which there is no handler, ends both runs at the same
+    // place.
     const Program program = [](x86::Assembler& a) {
         const asmjit::Label loop = a.newLabel(), masked = a.newLabel();
         a.mov(x86::rsi, data);
