@@ -107,7 +107,8 @@ accounts = {(when, what): [int(n) for n in numbers.split()] for when, what, numb
 frames = {}
 for what in ("1500", "9000", "vlan"):
     sent, received, back, heard = (a - b for a, b in zip(accounts["after", what], accounts["before", what]))
-    check(sent == received and back == heard and sent > 100, f"frames are not accounted for: {what}, {sent} {received} {back} {heard}", finished)
+    unheard = 3 if what == "vlan" else 0  # the other side's filter stops the search for somebody in VLAN 6
+    check(sent == received + unheard and back == heard and sent > 100, f"frames are not accounted for: {what}, {sent} {received} {back} {heard}", finished)
     frames[what] = sent + back
 check(int(counted["segmented"]) > 0, "nothing was segmented by the adapter", finished)
 check("count0" not in said and "count1" not in said, "counters of errors", finished)

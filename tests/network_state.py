@@ -132,7 +132,8 @@ def replay():
         text += process.stdout.read()
         process.wait()
         errors.seek(0)
-        recorded = subprocess.CompletedProcess(command, process.returncode, text.decode(errors="replace"), errors.read())
+        shown = text.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")  # as a process's text is read
+        recorded = subprocess.CompletedProcess(command, process.returncode, shown, errors.read())
     check(recorded.returncode == 0, "the recorded run", recorded)
     told = re.search(r"^received (\d+) sent (\d+)\r?$", recorded.stdout, re.M)
     check(told and int(told[1]) >= 140 and int(told[2]) >= 140, "the traffic was not the adapter's", recorded)
