@@ -3,7 +3,7 @@
 
 from html import escape
 
-NAMES = {"emulated": "emulated e1000e", "vhost": "virtio, vhost, bridge", "vmdq": "virtio, vhost, VMDq queue", "vf-unsafe": "VF, no remapping",
+NAMES = {"emulated": "emulated e1000e", "vhost": "virtio, vhost, bridge", "vmdq": "virtio, vhost, VMDq", "vf-unsafe": "VF, no remapping",
          "vf-remapped": "VF, remapped", "vf-posted": "VF, posted"}  # fmt: skip
 EXITS = {"EPT": "#4477aa", "external interrupt": "#ee6677", "HLT": "#228833", "WRMSR": "#ccbb44", "APIC": "#66ccee", "timer": "#aa3377",
          "interrupt window": "#888888", "others": "#cccccc"}  # fmt: skip
