@@ -222,6 +222,7 @@ private:
     void emit_apart(const Cold& group);
     void cold_code();
     void exit_code(const Departure& departure, i64 target);
+    void exit_codes();
     void head(const Source& s);
 
     struct Cold {

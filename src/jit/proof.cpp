@@ -94,8 +94,6 @@ struct Decoded {
 
 constexpr ZydisRegister in_state = ZYDIS_REGISTER_RSP; ///< jit/registers.h
 
-constexpr i64 tag_read = offsetof(TlbTags, read), tag_write = offsetof(TlbTags, write), tag_addend = offsetof(TlbTags, addend);
-
 class Proof {
 public:
     Proof(std::span<const u8> code, u64 at, const ProofContext& context) : code_(code), at_(at), context_(context) {}

@@ -45,6 +45,8 @@ inline constexpr i32 at_mxcsr = static_cast<i32>(offsetof(State, fpu) + offsetof
 
 /// Where the tags of an address lie: (address >> tag_shift) & tag_mask from the first ones.
 inline constexpr u32 tag_shift = 12 - std::countr_zero(sizeof(TlbTags)), tag_mask = (TlbTable::entries - 1) * sizeof(TlbTags);
+inline constexpr i32 tag_read = offsetof(TlbTags, read), tag_write = offsetof(TlbTags, write), tag_exec = offsetof(TlbTags, exec),
+                     tag_addend = offsetof(TlbTags, addend);
 static_assert(std::has_single_bit(sizeof(TlbTags)) && std::has_single_bit(TlbTable::entries));
 
 /// A host register by number, `size` bytes of it.

@@ -53,6 +53,20 @@ template <Kind kind> void overflow(Emitter& e, const host::Gp& value, unsigned s
     e.a.shr(sized(t2, size), 8 * size - 1);
 }
 
+/// What the host's shift has left, AF clear, with OF out of t2 or clear. The value may be in t1, and is there afterwards.
+void store_flags(Emitter& e, const host::Gp& value, bool overflow_in_t2) {
+    const bool in_t1 = value.id() == t1.id();
+    if (in_t1)
+        e.a.mov(address, t1);
+    e.a.lahf();
+    e.a.and_(host::eax, 0xef00);
+    if (overflow_in_t2)
+        e.a.or_(host::eax, host::edx);
+    e.a.mov(host::word_ptr(state, at_status), host::ax);
+    if (in_t1)
+        e.a.mov(t1, address);
+}
+
 template <asmjit::InstId id, Kind kind> void shift_value(Emitter& e, const Source& s, const host::Gp& value, bool live) {
     const unsigned size = s.size(0);
     const bool cl = by_cl(s);
@@ -86,20 +100,7 @@ template <asmjit::InstId id, Kind kind> void shift_value(Emitter& e, const Sourc
     }
     overflow<kind>(e, value, size);
     do_it();
-    // The value may be in t1.
-    const bool in_t1 = value.id() == t1.id();
-    if (in_t1)
-        e.a.mov(address, t1);
-    e.a.lahf();
-    if (kind == Kind::arithmetic)
-        e.a.and_(host::eax, 0xef00);
-    else {
-        e.a.and_(host::eax, 0xef00);
-        e.a.or_(host::eax, host::edx);
-    }
-    e.a.mov(host::word_ptr(state, at_status), host::ax);
-    if (in_t1)
-        e.a.mov(t1, address);
+    store_flags(e, value, kind != Kind::arithmetic);
     e.a.bind(done);
     e.flags_stored();
 }
@@ -270,15 +271,7 @@ template <asmjit::InstId id, bool left> void double_shift(Emitter& e, const Sour
         e.a.and_(host::edx, 1);
     }
     do_it();
-    const bool in_t1 = value.id() == t1.id();
-    if (in_t1)
-        e.a.mov(address, t1);
-    e.a.lahf();
-    e.a.and_(host::eax, 0xef00);
-    e.a.or_(host::eax, host::edx);
-    e.a.mov(host::word_ptr(state, at_status), host::ax);
-    if (in_t1)
-        e.a.mov(t1, address);
+    store_flags(e, value, true);
     e.a.bind(done);
     e.flags_stored();
     e.finish(to, size, value);

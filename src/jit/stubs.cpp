@@ -173,9 +173,9 @@ void write_page_link(Assembler& a, const TranslatedAccess::Layout& layout, i64 t
     a.mov(host::eax, host::gpd(address.id()));
     a.shr(host::eax, tag_shift);
     a.and_(host::eax, tag_mask);
-    a.cmp(address, host::qword_ptr(tags, t1, 0, offsetof(TlbTags, exec)));
+    a.cmp(address, host::qword_ptr(tags, t1, 0, tag_exec));
     a.jne(elsewhere);
-    a.mov(t2, host::qword_ptr(tags, t1, 0, offsetof(TlbTags, addend)));
+    a.mov(t2, host::qword_ptr(tags, t1, 0, tag_addend));
     a.add(t2, address);
     a.mov(t1, host_page);
     a.cmp(t1, t2);

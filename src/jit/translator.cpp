@@ -16,9 +16,6 @@ namespace vitrine::jit {
 
 namespace {
 
-/// Room for a path's code at most.
-constexpr u64 most_code = 32 << 10;
-
 /// Blocks and instructions of a path. Longer ones are seldom gone through to their ends.
 constexpr std::size_t most_blocks = 8, most_instructions = 64;
 
@@ -155,7 +152,7 @@ void Translator::translate(Cpu& cpu, Block& block) {
     u8 joined[2 * ZYDIS_MAX_INSTRUCTION_LENGTH];
     Emitter emitter(code, block.straddles() ? straddling(cpu, block, joined) : path(block), environment);
     emitter.emit(cpu.model(), cpu.code_mode());
-    VERIFY(code.codeSize() <= most_code);
+    VERIFY(code.codeSize() <= reserve);
     const u8* at = copy(code);
     Translation& t = translations_[&block];
     t = {};

@@ -47,7 +47,7 @@ public:
     bool name_for_perf();
 
 private:
-    static constexpr u64 reserve = 64 << 10; ///< room for one block's code and more
+    static constexpr u64 reserve = 64 << 10; ///< room for one path's code and more: a kilobyte for each of its instructions
 
     struct Joint {
         Edge edge;
