@@ -25,13 +25,7 @@ def udp(port, source="10.1.0.1", tag=None):
 
 
 SCRIPT = f"""
-echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6
-echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6
-ip link set lo up
-ip netns add b
-b() {{ ip netns exec b "$@"; }}
-b sh -c 'echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6; ip link set lo up'
-ip link set eth1 netns b
+apart eth1
 ip addr add 10.1.0.1/24 dev eth0
 b ip addr add 10.1.0.2/24 dev eth1
 ip link set eth0 up

@@ -72,15 +72,11 @@ def by_generator():
     other = next(name for name in DRIVERS if name != options.adapter)
     # The sender comes first on the bus.
     script = f"""
-echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6
-echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6
-ip netns add b
-ip link set eth1 netns b
-ip netns exec b sh -c 'echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6'
-ip netns exec b ethtool -A eth1 rx off tx off 2>/dev/null
+apart eth1
+b ethtool -A eth1 rx off tx off 2>/dev/null
 ethtool -A eth0 rx off tx off 2>/dev/null
 ip link set eth0 up
-ip netns exec b ip link set eth1 up
+b ip link set eth1 up
 carrier eth0
 sleep 3
 g() {{ echo "$2" >/proc/net/pktgen/$1; }}
@@ -96,7 +92,7 @@ g eth0 "dst 10.1.0.2"
 g pgctrl start
 sleep 3
 sed -n 's/.*pkts-sofar: \\([0-9]*\\) .*errors: \\([0-9]*\\).*/generated \\1\\nerrors \\2/p' /proc/net/pktgen/eth0
-r() {{ ip netns exec b ethtool -S eth1 | sed -n "s/^ *\\($1\\): //p" | awk '{{ n += $1 }} END {{ print n + 0 }}'; }}
+r() {{ b ethtool -S eth1 | sed -n "s/^ *\\($1\\): //p" | awk '{{ n += $1 }} END {{ print n + 0 }}'; }}
 echo sent $(value eth0 {"tx_packets" if other == "i82576" else "tx_pkts_nic"})
 echo received $(r {"rx_packets" if options.adapter == "i82576" else "rx_pkts_nic"})
 echo missed $(r 'rx_missed_errors')

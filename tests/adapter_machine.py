@@ -10,13 +10,24 @@ DRIVERS = {"i82576": "igb", "i82599": "ixgbe"}
 FUNCTIONS = {"i82576": 7, "i82599": 63}
 TOOLS = "ethtool,ip,iperf3"
 
-# Every script begins so. `warnings` are what the kernel said at the level of warnings or above since the last time.
+# Every script begins so. `apart IF` moves an interface into a network namespace of its own, where `b COMMAND` runs; neither side speaks IPv6.
+# `warnings` are what the kernel said at the level of warnings or above since the last time.
 HEAD = """
 echo 'precedence ::ffff:0:0/96 100' >/etc/gai.conf
 echo 'nameserver 10.0.2.3' >/etc/resolv.conf
 echo 'iperf3 5201/tcp' >/etc/services
 ip() { /usr/sbin/ip "$@"; }
 ping() { /bin/busybox ping "$@"; }
+b() { ip netns exec b "$@"; }
+no_ipv6() { echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6; echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6; }
+apart() {
+    ip netns add b
+    ip link set $1 netns b
+    no_ipv6
+    b sh -c 'echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6'
+    ip link set lo up
+    b ip link set lo up
+}
 value() { ethtool -S $1 | sed -n "s/^ *$2: //p"; }
 carrier() { n=0; until [ "$(cat /sys/class/net/$1/carrier 2>/dev/null)" = 1 ] || [ $n = 100 ]; do sleep 0.1; n=$((n + 1)); done; echo carrier $1 $(cat /sys/class/net/$1/carrier); }
 warnings() { dmesg -r | grep -E '^<[0-4]>' | grep -E "${1:-igb|ixgbe}" | sed 's/^/warning /'; dmesg -c >/dev/null; }

@@ -16,13 +16,7 @@ parser.add_argument("--bytes", default="4M", help="of each run of iperf3")
 options = parser.parse_args()
 
 SCRIPT = f"""
-echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6
-echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6
-ip link set lo up
-ip netns add b
-b() {{ ip netns exec b "$@"; }}
-b sh -c 'echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6; ip link set lo up'
-ip link set eth1 netns b
+apart eth1
 for n in '' b; do $n ethtool -K eth$([ "$n" ] && echo 1 || echo 0) rx off lro off gro on 2>/dev/null; done
 ip addr add 10.1.0.1/24 dev eth0
 b ip addr add 10.1.0.2/24 dev eth1

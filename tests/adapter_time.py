@@ -17,11 +17,7 @@ options = parser.parse_args()
 flag = {"ethernet": "-2", "udp": "-4"}[options.transport]
 
 SCRIPT = f"""
-ip link set lo up
-ip netns add b
-b() {{ ip netns exec b "$@"; }}
-b ip link set lo up
-ip link set eth1 netns b
+apart eth1
 ip addr add 10.1.0.1/24 dev eth0
 b ip addr add 10.1.0.2/24 dev eth1
 ip link set eth0 up

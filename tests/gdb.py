@@ -89,6 +89,16 @@ def alone(*arguments):
     return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT)
 
 
+def ends_undisturbed(run, arguments):
+    """With the guest's verdict, and in the state in which it ends without gdb."""
+    status = run.end()
+    undisturbed = alone(*arguments)
+    if status != 1 or undisturbed.returncode != 1:
+        fail(f"statuses {status} and {undisturbed.returncode}; the guest's verdict is 1", run.errors, undisturbed.stderr)
+    if hash_of(run.errors) != hash_of(undisturbed.stderr):
+        fail("the run that gdb looked at ends in another state than the one it did not", run.errors, undisturbed.stderr)
+
+
 def guest():
     arguments = ["--kernel", elf, "--memory", "32M", "--cpus", "2", "--serial", "none", "--debug-exit", "0xf4"]
     run = Run(*arguments)
@@ -174,12 +184,7 @@ detach
         r"rip +0xfff0",
         r"detached\]",
     )
-    status = run.end()
-    undisturbed = alone(*arguments)
-    if status != 1 or undisturbed.returncode != 1:
-        fail(f"statuses {status} and {undisturbed.returncode}; the guest's verdict is 1", run.errors, undisturbed.stderr)
-    if hash_of(run.errors) != hash_of(undisturbed.stderr):
-        fail("the run that gdb looked at ends in another state than the one it did not", run.errors, undisturbed.stderr)
+    ends_undisturbed(run, arguments)
     print("guest: registers, breakpoints, watchpoints, memory, threads, monitor; the same hash as without gdb")
 
     # A thousand stops leave no trace either.
@@ -302,12 +307,7 @@ detach
         r"0000000000800000: 0000000000000002",
         r"no breakpoints",
     )
-    status = run.end()
-    undisturbed = alone(*arguments)
-    if status != 1 or undisturbed.returncode != 1:
-        fail(f"statuses {status} and {undisturbed.returncode}; the guest's verdict is 1", run.errors, undisturbed.stderr)
-    if hash_of(run.errors) != hash_of(undisturbed.stderr):
-        fail("the hypervisor that gdb looked at ends in another state than the one it did not", run.errors, undisturbed.stderr)
+    ends_undisturbed(run, arguments)
 
     run = Run("--vmx", "on", "--kernel", options.guests / "rules", "--memory", "32M", "--serial", "none", "--debug-exit", "0xf4")
     said = gdb(run, "monitor until-exit failed-entry\ncontinue\nmonitor entry\nkill\n")
