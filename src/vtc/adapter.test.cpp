@@ -2,12 +2,7 @@
 // Both adapters on a small board: frames through rings, the switch between pools, the mailbox's locks, and drivers that mean no good.
 #include "vtc/adapter.h"
 
-#include "vtc/i82576.h"
-#include "vtc/i82599.h"
-#include "vtc/spec/common.h"
-#include "vtc/spec/descriptors.h"
-#include "vtc/spec/i82576.h"
-#include "vtc/spec/i82599.h"
+#include "vtc/port_of.h"
 #include "vtc/virtual_function.h"
 
 #include "pci/test_board.h"
@@ -28,13 +23,8 @@ struct Wire : FrameSink {
     std::vector<std::vector<u8>> frames;
 };
 
-std::vector<u8> frame_of(Mac to, Mac from, std::size_t size = 64) {
-    std::vector<u8> f(size);
-    for (unsigned i = 0; i < 6; ++i) {
-        f[i] = static_cast<u8>(to >> (40 - 8 * i));
-        f[6 + i] = static_cast<u8>(from >> (40 - 8 * i));
-    }
-    f[12] = 0x88, f[13] = 0xb5; // local experimental
+std::vector<u8> counting_frame(Mac to, Mac from, std::size_t size = 64) {
+    std::vector<u8> f = frame_of(to, from, size);
     for (std::size_t i = 14; i < size; ++i)
         f[i] = static_cast<u8>(i);
     return f;
@@ -43,13 +33,11 @@ std::vector<u8> frame_of(Mac to, Mac from, std::size_t size = 64) {
 template <class T> struct Bench {
     Bench() {
         nic.connect(&wire);
-        board.root.bus().attach(nic, 1);
-        nic.attach_virtual_functions(board.root.bus());
-        nic.reset(Reset::cold);
-        nic.config_write(pci::bar0, 4, registers_at);
-        nic.config_write(pci::bar0 + 12, 4, msix_at);
-        nic.config_write(pci::command_offset, 2, 6);
-        board.pass(10'000'000); // the link comes
+        plug_in(board, nic, registers_at, msix_at);
+    }
+
+    void open() {
+        PortOf<T>::open([this](u32 offset, u32 value) { set(offset, value); }, false, 0);
     }
 
     void set(u32 offset, u32 value) { board.write32(registers_at + offset, value); }
@@ -93,52 +81,34 @@ template <class T> struct Bench {
 
 constexpr Mac own = 0x0200'0000'0001, other = 0x0200'0000'0002;
 
-template <class T> struct Start;
-template <> struct Start<I82576> {
-    static void on(Bench<I82576>& b) {
-        b.set(i82576::rctl, i82576::rctl_enable | i82576::rctl_bam | i82576::rctl_secrc);
-        b.set(i82576::tctl, i82576::tctl_enable);
-    }
-    static constexpr u32 rx = i82576::rx_rings, tx = i82576::tx_rings;
-};
-template <> struct Start<I82599> {
-    static void on(Bench<I82599>& b) {
-        b.set(i82599::rxctrl, 1);
-        b.set(i82599::dmatxctl, 1);
-        b.set(i82599::fctrl, i82599::fctrl_bam);
-        b.set(i82599::hlreg0, i82599::hlreg0_crc_strip | i82599::hlreg0_pad);
-    }
-    static constexpr u32 rx = i82599::rx_rings, tx = i82599::tx_rings;
-};
-
 template <class T> class Both : public ::testing::Test {
 public:
     Bench<T> b;
-    using S = Start<T>;
+    static constexpr u32 rx = PortOf<T>::rx(0), tx = PortOf<T>::tx(0);
 };
 using Chips = ::testing::Types<I82576, I82599>;
 TYPED_TEST_SUITE(Both, Chips);
 
 TYPED_TEST(Both, SendsWhatTheDescriptorsName) {
-    TestFixture::S::on(this->b);
-    this->b.rings(TestFixture::S::rx, TestFixture::S::tx);
-    const auto frame = frame_of(other, own, 100);
-    this->b.send(TestFixture::S::tx, frame);
+    this->b.open();
+    this->b.rings(TestFixture::rx, TestFixture::tx);
+    const auto frame = counting_frame(other, own, 100);
+    this->b.send(TestFixture::tx, frame);
     ASSERT_EQ(this->b.wire.frames.size(), 1u);
     EXPECT_EQ(this->b.wire.frames[0], frame);
-    EXPECT_EQ(this->b.get(TestFixture::S::tx + ring::head), 1u);
+    EXPECT_EQ(this->b.get(TestFixture::tx + ring::head), 1u);
     EXPECT_TRUE(this->b.board.read32(tx_ring + 12) & tx_done);
 }
 
 TYPED_TEST(Both, ReceivesItsOwnAddressAndBroadcasts) {
-    TestFixture::S::on(this->b);
-    this->b.rings(TestFixture::S::rx, TestFixture::S::tx);
-    this->b.nic.receive(frame_of(other, 0x0200'0000'0009));
-    EXPECT_EQ(this->b.get(TestFixture::S::rx + ring::head), 0u) << "for somebody else";
-    const auto frame = frame_of(own, other, 77);
+    this->b.open();
+    this->b.rings(TestFixture::rx, TestFixture::tx);
+    this->b.nic.receive(counting_frame(other, 0x0200'0000'0009));
+    EXPECT_EQ(this->b.get(TestFixture::rx + ring::head), 0u) << "for somebody else";
+    const auto frame = counting_frame(own, other, 77);
     this->b.nic.receive(frame);
-    this->b.nic.receive(frame_of(broadcast, other));
-    EXPECT_EQ(this->b.get(TestFixture::S::rx + ring::head), 2u);
+    this->b.nic.receive(counting_frame(broadcast, other));
+    EXPECT_EQ(this->b.get(TestFixture::rx + ring::head), 2u);
     EXPECT_EQ(this->b.take(rx_buffers, frame.size()), frame);
     EXPECT_EQ(this->b.board.read32(rx_ring + 8) & 3, rx_done | rx_end_of_packet);
     EXPECT_EQ(this->b.board.read32(rx_ring + 12) & 0xffff, frame.size());
@@ -147,14 +117,14 @@ TYPED_TEST(Both, ReceivesItsOwnAddressAndBroadcasts) {
 }
 
 TYPED_TEST(Both, KeepsFramesUntilThereAreDescriptors) {
-    TestFixture::S::on(this->b);
-    this->b.rings(TestFixture::S::rx, TestFixture::S::tx);
+    this->b.open();
+    this->b.rings(TestFixture::rx, TestFixture::tx);
     for (unsigned n = 0; n < ring_entries + 3; ++n)
-        this->b.nic.receive(frame_of(own, other));
-    EXPECT_EQ(this->b.get(TestFixture::S::rx + ring::head), ring_entries - 1);
-    this->b.set(TestFixture::S::rx + ring::tail, 4);
+        this->b.nic.receive(counting_frame(own, other));
+    EXPECT_EQ(this->b.get(TestFixture::rx + ring::head), ring_entries - 1);
+    this->b.set(TestFixture::rx + ring::tail, 4);
     this->b.board.pass(10'000);
-    EXPECT_EQ(this->b.get(TestFixture::S::rx + ring::head), 3u);
+    EXPECT_EQ(this->b.get(TestFixture::rx + ring::head), 3u);
 }
 
 template <class T> void loop_back(Bench<T>& b, bool on) {
@@ -166,23 +136,23 @@ template <class T> void loop_back(Bench<T>& b, bool on) {
 
 TYPED_TEST(Both, LoopsBackWithoutTheWire) {
     auto& b = this->b;
-    TestFixture::S::on(b);
-    b.rings(TestFixture::S::rx, TestFixture::S::tx);
+    b.open();
+    b.rings(TestFixture::rx, TestFixture::tx);
     loop_back(b, true);
-    b.send(TestFixture::S::tx, frame_of(broadcast, own));
+    b.send(TestFixture::tx, counting_frame(broadcast, own));
     EXPECT_TRUE(b.wire.frames.empty());
-    EXPECT_EQ(b.get(TestFixture::S::rx + ring::head), 1u);
-    b.nic.receive(frame_of(own, other));
-    EXPECT_EQ(b.get(TestFixture::S::rx + ring::head), 1u) << "the wire is cut off";
+    EXPECT_EQ(b.get(TestFixture::rx + ring::head), 1u);
+    b.nic.receive(counting_frame(own, other));
+    EXPECT_EQ(b.get(TestFixture::rx + ring::head), 1u) << "the wire is cut off";
     loop_back(b, false);
-    b.send(TestFixture::S::tx, frame_of(broadcast, own));
+    b.send(TestFixture::tx, counting_frame(broadcast, own));
     EXPECT_EQ(b.wire.frames.size(), 1u);
-    EXPECT_EQ(b.get(TestFixture::S::rx + ring::head), 1u);
+    EXPECT_EQ(b.get(TestFixture::rx + ring::head), 1u);
 }
 
 /// A PTP message of version 2 in an Ethernet frame.
 std::vector<u8> ptp(u8 id) {
-    auto f = frame_of(own, other, 64);
+    auto f = counting_frame(own, other, 64);
     f[12] = 0x88, f[13] = 0xf7;
     f[14] = id, f[15] = 2;
     return f;
@@ -191,8 +161,8 @@ std::vector<u8> ptp(u8 id) {
 TYPED_TEST(Both, StampsOneMessageAtATime) {
     auto& b = this->b;
     const Chip& chip = b.nic.chip();
-    TestFixture::S::on(b);
-    b.rings(TestFixture::S::rx, TestFixture::S::tx);
+    b.open();
+    b.rings(TestFixture::rx, TestFixture::tx);
     constexpr bool gigabit = std::is_same_v<TypeParam, I82576>;
     b.set(gigabit ? u32{i82576::etqf} + 12 : u32{i82599::etqf} + 12,
           gigabit ? i82576::etqf_enable | i82576::etqf_ptp | 0x88f7 : i82599::etqf_enable | i82599::etqf_ptp | 0x88f7);
@@ -220,10 +190,10 @@ TYPED_TEST(Both, StampsOneMessageAtATime) {
 }
 
 TYPED_TEST(Both, StateIsComplete) {
-    TestFixture::S::on(this->b);
-    this->b.rings(TestFixture::S::rx, TestFixture::S::tx);
+    this->b.open();
+    this->b.rings(TestFixture::rx, TestFixture::tx);
     for (unsigned n = 0; n < ring_entries + 3; ++n)
-        this->b.nic.receive(frame_of(own, other));
+        this->b.nic.receive(counting_frame(own, other));
     const std::vector<u8> saved = pci::save(this->b.nic);
     Bench<TypeParam> again;
     EXPECT_EQ(pci::load(again.nic, saved), "");
@@ -231,23 +201,23 @@ TYPED_TEST(Both, StateIsComplete) {
 }
 
 TYPED_TEST(Both, ImpossibleRingsStopTheirQueues) {
-    TestFixture::S::on(this->b);
-    this->b.rings(TestFixture::S::rx, TestFixture::S::tx);
-    this->b.set(TestFixture::S::tx + ring::tail, 60'000);
-    this->b.set(TestFixture::S::rx + ring::tail, 60'000);
+    this->b.open();
+    this->b.rings(TestFixture::rx, TestFixture::tx);
+    this->b.set(TestFixture::tx + ring::tail, 60'000);
+    this->b.set(TestFixture::rx + ring::tail, 60'000);
     this->b.board.pass(1'000'000);
-    this->b.nic.receive(frame_of(own, other));
+    this->b.nic.receive(counting_frame(own, other));
     this->b.board.pass(1'000'000);
-    EXPECT_FALSE(this->b.get(TestFixture::S::tx + ring::control) & queue_enabled);
-    EXPECT_FALSE(this->b.get(TestFixture::S::rx + ring::control) & queue_enabled);
+    EXPECT_FALSE(this->b.get(TestFixture::tx + ring::control) & queue_enabled);
+    EXPECT_FALSE(this->b.get(TestFixture::rx + ring::control) & queue_enabled);
     EXPECT_TRUE(this->b.wire.frames.empty());
 }
 
 /// Everything that can be written, written at random; nothing but the machine's own RAM is reached, and each doorbell's work ends.
 TYPED_TEST(Both, SurvivesADriverThatWritesAnything) {
     std::mt19937_64 random(1);
-    TestFixture::S::on(this->b);
-    this->b.rings(TestFixture::S::rx, TestFixture::S::tx);
+    this->b.open();
+    this->b.rings(TestFixture::rx, TestFixture::tx);
     this->b.nic.config_write(0x160 + pci::sriov_num_vfs, 2, 4);
     this->b.nic.config_write(0x160 + 8, 2, 0x19);
     this->b.nic.config_write(0x160 + pci::sriov_vf_bar0, 4, vf_registers_at);
@@ -259,7 +229,7 @@ TYPED_TEST(Both, SurvivesADriverThatWritesAnything) {
             this->b.board.write64(random() % (1_MiB / 8) * 8, random() % 3 ? random() % 1_MiB : random());
             break;
         case 1:
-            this->b.nic.receive(frame_of(random() % 2 ? own : random() & ~(1ull << 40) & low_mask(48), other, 14 + random() % 2000));
+            this->b.nic.receive(counting_frame(random() % 2 ? own : random() & ~(1ull << 40) & low_mask(48), other, 14 + random() % 2000));
             break;
         case 2:
             this->b.board.pass(random() % 100'000);
@@ -268,7 +238,7 @@ TYPED_TEST(Both, SurvivesADriverThatWritesAnything) {
             this->b.board.write32(vf_registers_at + random() % (4 * 16_KiB / 4) * 4, value);
             break;
         case 4:
-            this->b.set((random() % 2 ? TestFixture::S::rx : TestFixture::S::tx) + static_cast<u32>(random() % 16 * 4), value & (random() % 2 ? 0xff : ~0u));
+            this->b.set((random() % 2 ? TestFixture::rx : TestFixture::tx) + static_cast<u32>(random() % 16 * 4), value & (random() % 2 ? 0xff : ~0u));
             break;
         case 5:
             static_cast<void>(this->b.get(static_cast<u32>(random() % (128_KiB / 4) * 4)));
@@ -289,7 +259,7 @@ TYPED_TEST(Both, SurvivesADriverThatWritesAnything) {
 
 struct Pools : ::testing::Test {
     Pools() {
-        Start<I82576>::on(b);
+        b.open();
         b.nic.config_write(0x160 + pci::sriov_num_vfs, 2, 2);
         b.nic.config_write(0x160 + 8, 2, 0x19);
         b.nic.config_write(0x160 + pci::sriov_vf_bar0, 4, vf_registers_at);
@@ -326,7 +296,7 @@ struct Pools : ::testing::Test {
 };
 
 TEST_F(Pools, FramesBetweenPoolsDoNotLeave) {
-    b.send(tx(0), frame_of(mac(1), mac(0)), shift(0));
+    b.send(tx(0), counting_frame(mac(1), mac(0)), shift(0));
     EXPECT_EQ(b.get(rx(1) + ring::head), 1u);
     EXPECT_EQ(b.get(rx(2) + ring::head), 0u);
     EXPECT_TRUE(b.wire.frames.empty());
@@ -334,7 +304,7 @@ TEST_F(Pools, FramesBetweenPoolsDoNotLeave) {
 }
 
 TEST_F(Pools, BroadcastsGoEverywhereButBack) {
-    b.send(tx(0), frame_of(broadcast, mac(0)), shift(0));
+    b.send(tx(0), counting_frame(broadcast, mac(0)), shift(0));
     EXPECT_EQ(b.get(rx(0) + ring::head), 0u);
     EXPECT_EQ(b.get(rx(1) + ring::head), 1u);
     EXPECT_EQ(b.get(rx(2) + ring::head), 1u);
@@ -342,15 +312,15 @@ TEST_F(Pools, BroadcastsGoEverywhereButBack) {
 }
 
 TEST_F(Pools, UnknownAddressesGoToTheDefaultPool) {
-    b.nic.receive(frame_of(0x0200'0000'00ee, other));
+    b.nic.receive(counting_frame(0x0200'0000'00ee, other));
     EXPECT_EQ(b.get(rx(2) + ring::head), 1u);
     b.set(i82576::vt_ctl, 2u << 7 | 1u << 29);
-    b.nic.receive(frame_of(0x0200'0000'00ee, other));
+    b.nic.receive(counting_frame(0x0200'0000'00ee, other));
     EXPECT_EQ(b.get(rx(2) + ring::head), 1u);
 }
 
 TEST_F(Pools, SpoofedAddressesAreRefusedAndCounted) {
-    b.send(tx(0), frame_of(mac(1), mac(2)), shift(0));
+    b.send(tx(0), counting_frame(mac(1), mac(2)), shift(0));
     EXPECT_EQ(b.get(rx(1) + ring::head), 0u);
     EXPECT_TRUE(b.wire.frames.empty());
     EXPECT_EQ(b.nic.counters(0).spoofed, 1u);
@@ -361,7 +331,7 @@ TEST_F(Pools, DmaDoesNotComeBackToTheRegisters) {
     // The second function's buffer is the adapter's BAR; its address's fourth byte is CTRL.RST there.
     b.set(i82576::ra + 16, 0x0400'0002);
     b.board.write64(rx_ring + shift(1), registers_at);
-    b.send(tx(0), frame_of(mac(1) | 0x04'0000, mac(0)), shift(0));
+    b.send(tx(0), counting_frame(mac(1) | 0x04'0000, mac(0)), shift(0));
     EXPECT_EQ(b.get(rx(1) + ring::head), 1u);
     EXPECT_TRUE(b.get(i82576::rctl) & i82576::rctl_enable) << "the adapter was reset";
     EXPECT_GT(b.board.glass.counter("dma.own-registers"), 0u);
@@ -370,9 +340,9 @@ TEST_F(Pools, DmaDoesNotComeBackToTheRegisters) {
 TEST_F(Pools, AQueueIsItsFunctionsWhateverThePortDoes) {
     b.set(i82576::mrqc, 0);
     vf(0).config_write(pci::command_offset, 2, 0); // no bus master
-    b.send(tx(0), frame_of(other, mac(0)), shift(0));
+    b.send(tx(0), counting_frame(other, mac(0)), shift(0));
     EXPECT_TRUE(b.wire.frames.empty());
-    b.send(tx(2), frame_of(other, mac(2)), shift(2));
+    b.send(tx(2), counting_frame(other, mac(2)), shift(2));
     EXPECT_EQ(b.wire.frames.size(), 1u);
 }
 
@@ -380,7 +350,7 @@ TEST_F(Pools, VlansOfPools) {
     b.set(i82576::rctl, b.get(i82576::rctl) | i82576::rctl_vfe);
     b.set(i82576::vfta + 4 * (5 >> 5), 1u << 5);
     b.set(i82576::vlvf, 1u << 31 | 5 | 1u << (12 + 1));
-    auto tagged = frame_of(mac(1), other);
+    auto tagged = counting_frame(mac(1), other);
     const u8 tag[] = {0x81, 0, 0, 5};
     tagged.insert(tagged.begin() + 12, tag, tag + 4);
     b.nic.receive(tagged);
@@ -393,14 +363,14 @@ TEST_F(Pools, VlansOfPools) {
 TEST_F(Pools, MirrorsCopy) {
     b.set(i82576::vmrctl, 1 | 2 << 8);
     b.set(i82576::vmrvm, 1 << 1);
-    b.nic.receive(frame_of(mac(1), other));
+    b.nic.receive(counting_frame(mac(1), other));
     EXPECT_EQ(b.get(rx(1) + ring::head), 1u);
     EXPECT_EQ(b.get(rx(2) + ring::head), 1u);
 }
 
 TEST_F(Pools, AVirtualFunctionsDmaIsItsOwn) {
     vf(1).config_write(pci::command_offset, 2, 0); // no bus master
-    b.nic.receive(frame_of(mac(1), other));
+    b.nic.receive(counting_frame(mac(1), other));
     EXPECT_EQ(b.nic.counters(1).rx_frames, 0u);
     EXPECT_EQ(b.nic.counters(1).bad_descriptor, 1u);
 }

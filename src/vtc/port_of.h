@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// For tests and fuzzing: how a port of either chip is opened with pools, and where its rings are.
+// For tests and fuzzing: how an adapter is plugged in, how a port of either chip is opened with pools, and where its rings are.
 #pragma once
 
 #include "vtc/i82576.h"
@@ -9,7 +9,32 @@
 #include "vtc/spec/i82576.h"
 #include "vtc/spec/i82599.h"
 
+#include <algorithm>
+#include <vector>
+
 namespace vitrine::vtc {
+
+/// On the board's root bus, with its registers and its MSI-X table where they are said, and link.
+void plug_in(auto& board, auto& nic, u64 registers_at, u64 msix_at) {
+    board.root.bus().attach(nic, 1);
+    nic.attach_virtual_functions(board.root.bus());
+    nic.reset(Reset::cold);
+    nic.config_write(pci::bar0, 4, static_cast<u32>(registers_at));
+    nic.config_write(pci::bar0 + 12, 4, static_cast<u32>(msix_at));
+    nic.config_write(pci::command_offset, 2, 6);
+    board.pass(10'000'000);
+}
+
+/// A frame of zeros behind the addresses and what `rest` says.
+inline std::vector<u8> frame_of(Mac to, Mac from, std::size_t size = 64, std::initializer_list<u8> rest = {0x88, 0xb5}) { // local experimental
+    std::vector<u8> f(size);
+    for (unsigned i = 0; i < 6; ++i) {
+        f[i] = static_cast<u8>(to >> (40 - 8 * i));
+        f[6 + i] = static_cast<u8>(from >> (40 - 8 * i));
+    }
+    std::copy(rest.begin(), rest.end(), f.begin() + 12);
+    return f;
+}
 
 template <class Chip> struct PortOf;
 
