@@ -216,7 +216,11 @@ grep receiver /tmp/stream | sed 's/^/pf /'
 warnings
 """
 
-warned = ["spoof", "Spoof"]
+# igb 6.1 looks at the address of a request to clear all filters, which has none, and igbvf asks so each time it comes up; and igbvf sets its
+# address even if the physical function has given it one.
+habits = [] if ixgbe else ["attempted to set invalid MAC filter", "requested MAC filter but is administratively denied", "Reload the VF driver",
+                           "attempted to override administratively set MAC address"]  # fmt: skip
+warned = ["spoof", "Spoof", *habits]
 with tempfile.TemporaryDirectory() as folder:
     scripts = {"all": ALL, "switch": SWITCH, "churn": CHURN}
     more = {"all": ["--iommu", "on"]}.get(options.only, [])
@@ -231,7 +235,7 @@ def expect(line):
 
 
 if options.only == "all":
-    check_quiet(lines, finished)
+    check_quiet(lines, finished, *habits)
     for line in (f"enabled {most}", f"driven {most}", f"groups {most}", "shared 1", f"links {most}", "left 0", "faults 0"):
         expect(line)
     print(f"{most} functions, as many drivers and IOMMU groups, all with link")
@@ -258,7 +262,7 @@ elif options.only == "switch":
     check(lines.count("up 0 1") == 2, "links", finished)
     print(f"{len(heard)} crafted frames as they should be; rates {rates} Mb/s")
 else:
-    check_quiet(lines, finished)
+    check_quiet(lines, finished, *habits)
     for n in (1, 2, 3):
         for line in (f"round {n} 11", f"ping back-{n} 2 packets received", f"ping between-{n} 2 packets received"):
             expect(line)

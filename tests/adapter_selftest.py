@@ -36,7 +36,8 @@ OFFLOADS = ["rx-checksumming", "tx-checksumming", "tx-checksum-sctp", "scatter-g
             "tx-vlan-offload", "receive-hashing", "rx-vlan-filter"]  # fmt: skip
 
 lines, finished = run_script(options.vitrine, SCRIPT, devices(options.adapter), modules=[driver], append="pci=nomsi" if options.no_msi else "")
-check_quiet(lines, finished)
+# ixgbe names what it does without, where there is no MSI.
+check_quiet(lines, finished, *(["Failed to allocate MSI", "Disabling SR-IOV support", "Disabling RSS support", "Disabling DCB support"] if options.no_msi else []))
 check(lines.count("carrier eth0 1") == 2, "the link is not up before and after the test", finished)
 said = "\n".join(lines)
 check(f"info driver: {driver}" in said and "info bus-info: 0000:01:00.0" in said, "ethtool -i says something else", finished)
