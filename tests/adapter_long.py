@@ -70,7 +70,7 @@ warnings
 
 def by_generator():
     other = next(name for name in DRIVERS if name != options.adapter)
-    # The sender comes first on the bus.
+    # The sender comes first on the bus, and its driver too: it is eth0.
     script = f"""
 apart eth1
 b ethtool -A eth1 rx off tx off 2>/dev/null
@@ -100,7 +100,7 @@ echo dropped $(r {"'rx_queue_[0-9]*_drops'" if options.adapter == "i82576" else 
 echo taken $(r 'rx_queue_[0-9]*_packets')
 warnings
 """
-    lines, finished = run_script(options.vitrine, script, devices(other, options.adapter), modules=["igb", "ixgbe", "pktgen"], programs="ethtool,ip", timeout=7200,
+    lines, finished = run_script(options.vitrine, script, devices(other, options.adapter), modules=[DRIVERS[other], DRIVERS[options.adapter], "pktgen"], programs="ethtool,ip", timeout=7200,
                                  seconds=7200)  # fmt: skip
     check_quiet(lines, finished)
     n = {name: int(value) for name, value in values(lines).items() if value.isdigit()}
