@@ -17,12 +17,13 @@ parser.add_argument("--work", action="store_true", help="python3, openssl, xz an
 options = parser.parse_args()
 
 WORKLOAD = Path(__file__).resolve().parent.parent / "bench/workload"
+PROGRAMS = ["matrix", "x87", "rep", "code32", "kernel"]
 if options.work:
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([WORKLOAD.parent / "programs/build", folder], check=True)
+        subprocess.run([WORKLOAD.parent / "programs/build", folder, *PROGRAMS], check=True)
         own = [word for program in sorted(Path(folder).iterdir()) for word in ("--add", f"{program}:/bench/{program.name}")]
         kernel, initramfs = guest_image("--vmlinux", "--with", "python3,openssl,xz,gzip", "--add", f"{WORKLOAD}:/bench/workload", *own)
-    command = "sh /bench/workload"
+    command = "sh /bench/workload gzip xz python3 sha256 aes matrix x87 rep code32 syscalls getpid fork faults pipe"
 else:
     kernel, initramfs = guest_image("--vmlinux")
     command = "for i in 1 2 3; do head -c 100000 /dev/zero | sha256sum; done & head -c 1000000 /dev/zero | gzip | wc -c; wait"
