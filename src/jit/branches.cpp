@@ -38,10 +38,10 @@ void indirect_target(Emitter& e, const Source& s) {
         e.a.mov(sized(address, s.word()), from);
 }
 
-/// To the code that look_up_target() found.
+/// To the code that look_up_target() found for `address`.
 void go(Emitter& e) {
-    e.a.mov(t1, e.run_field(offsetof(TranslatedRun, kept)));
-    e.a.mov(e.run_field(offsetof(TranslatedRun, page)), t1);
+    e.a.and_(address, -4096);
+    e.a.mov(e.run_field(offsetof(TranslatedRun, page)), address);
     e.a.jmp(t2);
 }
 
@@ -85,8 +85,10 @@ void call(Emitter& e, const Source& s) {
     if (!s.is_immediate(0)) {
         indirect_target(e, s);
         e.look_up_target();
+        e.a.mov(e.run_field(offsetof(TranslatedRun, kept)), address);
         e.a.mov(e.run_field(offsetof(TranslatedRun, kept) + 8), t2);
         push_return_address(e, s);
+        e.a.mov(address, e.run_field(offsetof(TranslatedRun, kept)));
         e.a.mov(t2, e.run_field(offsetof(TranslatedRun, kept) + 8));
         go(e);
         return;

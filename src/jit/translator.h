@@ -32,7 +32,11 @@ public:
         if (last_)
             follow(cpu, block);
     }
-    void reached(Block& block) override { jump_table(block.mode)[Emitter::jump_index(reinterpret_cast<u64>(block.host))] = {block.host, block.code}; }
+    void reached(Cpu& cpu, Block& block) override {
+        JumpTable& table = jump_table(block.mode);
+        table[Emitter::jump_index(reinterpret_cast<u64>(block.host))] = {block.host, block.code};
+        TranslatedAccess::run(cpu).blocks = table.data();
+    }
     void dropped(Block& block) override;
     void between_blocks() override {
         if (memory_.room() < reserve)
@@ -101,6 +105,7 @@ private:
     std::unordered_map<Block*, std::vector<Block*>> heads_; ///< of the paths that go through a block, but do not begin there
     std::deque<Departure> departures_;
     Cpu* running_ = nullptr;
+    std::vector<Cpu*> cpus_; ///< that have run translated code
     const Departure* last_ = nullptr; ///< how the run before ended, if that was at a joint
     u64 last_rip_ = 0;
     TranslatorStats stats_;
