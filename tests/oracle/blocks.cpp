@@ -109,6 +109,7 @@ bool Blocks::round(u64 count, bool paths, bool flush) {
 }
 
 void Blocks::fail(u64 index, u64 count, const std::vector<std::string>& lines) {
+    renew(); // what has become different would stay so
     ++progress_.by_mnemonic[block_->setting - settings().data()].failed;
     if (progress_.shown++ >= 20)
         return;
