@@ -147,6 +147,7 @@ void Translator::translate(Cpu& cpu, Block& block) {
         return;
     if (!prepared_)
         prepare(cpu);
+    tier_.store(Tier::translation, std::memory_order_relaxed);
     asmjit::CodeHolder code;
     VERIFY(code.init(asmjit::Environment::host(), reinterpret_cast<u64>(memory_.next())) == asmjit::kErrorOk);
     const Emitter::Environment environment{layout_, stubs_, &departures_};
@@ -171,6 +172,7 @@ void Translator::translate(Cpu& cpu, Block& block) {
         prove({at, code.codeSize()}, code, emitter);
     block.code = at;
     ++stats_.blocks;
+    tier_.store(Tier::interpreter, std::memory_order_relaxed);
     if (perf_map_) [[unlikely]]
         fmt::print(perf_map_.get(), "{:x} {:x} guest {:x}\n", reinterpret_cast<u64>(at), code.codeSize(), cpu.rip);
 }
@@ -202,7 +204,9 @@ Block*& Translator::run(Cpu& cpu, Block& block) {
     TranslatedAccess::run(cpu).handled = handled_.data();
     HostCodeRange::use_signal_stack();
     running_ = &cpu;
+    tier_.store(Tier::translated, std::memory_order_relaxed);
     enter_(&cpu, block.code);
+    tier_.store(Tier::interpreter, std::memory_order_relaxed);
     running_ = nullptr;
     TranslatedRun& r = TranslatedAccess::run(cpu);
     if (r.edge >= TranslatedRun::by_handler) {

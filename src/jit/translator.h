@@ -11,6 +11,7 @@
 #include "x86/translator_port.h"
 
 #include <array>
+#include <atomic>
 #include <cstdio>
 #include <deque>
 #include <memory>
@@ -43,6 +44,9 @@ public:
     }
 
     TranslatorStats stats() const;
+
+    /// What it is at just now, for another thread that looks at it. Code that goes to handlers counts as translated.
+    Tier tier() const { return tier_.load(std::memory_order_relaxed); }
 
     /// From now on proves of each block that it touches nothing but what it may (jit/proof.h); builds with DCHECK do so anyway.
     void prove_blocks() { proves_ = true; }
@@ -105,6 +109,7 @@ private:
     const Departure* last_ = nullptr; ///< how the run before ended, if that was at a joint
     u64 last_rip_ = 0;
     TranslatorStats stats_;
+    std::atomic<Tier> tier_{Tier::interpreter};
     std::vector<u64> handled_; ///< TranslatedRun::handled
     std::unique_ptr<std::FILE, int (*)(std::FILE*)> perf_map_{nullptr, &std::fclose};
 };

@@ -188,7 +188,10 @@ void Guest::put_block(const Setting& setting, const Case& begin, std::span<const
     happened_ = false;
 }
 
-bool Guest::go(u64 count) { return machine_.run(count) != RunEnd::stopped; }
+bool Guest::go(u64 count) {
+    const RunEnd end = machine_.run(count);
+    return end == RunEnd::budget || end == RunEnd::yield || happened_;
+}
 
 void Guest::take(Side& out) {
     take_registers(out.registers);

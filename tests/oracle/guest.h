@@ -17,7 +17,7 @@ public:
     /// For blocks: a processor in that setting with the case's registers and memory; its code is the bytes and, behind them, a jump to
     /// itself.
     void put_block(const Setting& setting, const Case& begin, std::span<const u8> bytes);
-    /// Executes so many instructions, REP's iterations counted. False when one is not implemented.
+    /// Executes so many instructions, REP's iterations counted, or as far as an exception. False when the processor has stopped or waits.
     bool go(u64 count);
     /// Translates the block at rip, and with `paths` whatever is known to follow it, as if it had been run often.
     bool translate(bool paths);
