@@ -107,14 +107,15 @@ template <asmjit::InstId id> void add_through(Emitter& e, const Source& s) {
     host::Mem from;
     if (s.is_memory(1))
         from = e.memory(s, size, false);
-    e.need_flags(all_flags);
+    const u16 needed = s.live | s.reads; // the host has perhaps no others
+    e.need_flags(needed);
     const host::Gp value = e.change(to, size, t1);
     if (s.is_memory(1))
         e.a.emit(id, value, from);
     else
         e.a.emit(id, value, e.read(s.reg(1), size, t2));
     e.finish(to, size, value);
-    e.flags_made();
+    e.flags_made(needed);
 }
 
 /// The quotient fits when the upper half is smaller than the divisor.
