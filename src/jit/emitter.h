@@ -50,6 +50,7 @@ struct Source {
     bool keeps_some = false; ///< where it writes flags it leaves some, or all if a count is zero
     bool deferred = false; ///< its flags are made again where they are needed after all
     bool x87 = false;      ///< works on the x87's registers, which must be the host's and quiet
+    bool simple = false;   ///< a vector instruction that goes wrong by its memory operand alone, and leaves r13 alone
     bool looks = false;    ///< ... and nobody before it on the path has made sure of that
 
     /// Accesses near each other from one base register share a probe (groups.cpp). At the first instruction of such a group:

@@ -17,6 +17,8 @@ constexpr i64 most_span = 128;
 bool plain(const Source& s) {
     if (s.insn->lock)
         return false;
+    if (s.simple)
+        return true;
     switch (s.info.mnemonic) {
     case ZYDIS_MNEMONIC_MOV:
     case ZYDIS_MNEMONIC_MOVZX:

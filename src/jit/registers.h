@@ -48,6 +48,7 @@ inline constexpr u32 tag_shift = 12 - std::countr_zero(sizeof(TlbTags)), tag_mas
 inline constexpr i32 tag_read = offsetof(TlbTags, read), tag_write = offsetof(TlbTags, write), tag_exec = offsetof(TlbTags, exec),
                      tag_addend = offsetof(TlbTags, addend);
 static_assert(std::has_single_bit(sizeof(TlbTags)) && std::has_single_bit(TlbTable::entries));
+static_assert(TlbTable::no_tag & 0xfc0, "a probe leaves up to six low bits of an address in place");
 
 /// Where the target of an address lies: the address and the address shifted, exclusive or'ed, masked, times 8, from the
 /// first tag and that.

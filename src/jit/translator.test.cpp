@@ -198,3 +198,18 @@ TEST(Translator, ForgetsWhenItsMemoryIsFull) {
     m.run(6'000'000);
     EXPECT_GT(m.translator->stats().flushes, 0u);
 }
+
+/// Page 0 has the number that is easily taken for none.
+TEST(Translator, MisalignedLocksOnTheFirstPage) {
+    const Program program = [](x86::Assembler& a) {
+        const asmjit::Label loop = a.newLabel();
+        a.mov(x86::rbx, 8);
+        a.bind(loop);
+        a.mov(x86::rax, x86::cr3);
+        a.mov(x86::cr3, x86::rax); // and the page is in no TLB
+        a.lock().not_(x86::dword_ptr(x86::rbx, 1));
+        a.inc(x86::rcx);
+        a.jmp(loop);
+    };
+    compare(program, 1000, 5);
+}

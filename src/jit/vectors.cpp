@@ -79,6 +79,7 @@ bool accepts(Source& s) {
     if (!host_form(d, places))
         return false;
     s.x87 = form.mmx;
+    s.simple = !form.floating && !form.mmx && !(form.memory && (form.aligned || form.memory->size / 8 != form.memory_size));
     s.kills = writes_flags(s) ? all_flags : no_flags;
     s.reads = form.floating ? all_flags : no_flags; // the slow way after an exception
     return true;
@@ -87,14 +88,16 @@ bool accepts(Source& s) {
 void vector(Emitter& e, const Source& s) {
     const Decoded d = decoded(s);
     const VectorForm form(d);
-    const HostForm bytes = *host_form(d, places);
+    HostPlaces here = places;
+    here.displacement = static_cast<i8>(s.grouped && form.memory ? s.group_at : 0);
+    const HostForm bytes = *host_form(d, here);
     const bool wide = (s.mode->xcr0 & 2) != 0;
     if (form.unit != FpuUnit::mmx || form.floating) // conversions from memory to MMX registers go by MXCSR too
         e.need_vectors(wide);
     if (form.floating)
         e.save_flags();
     e.look_at_x87(s);
-    if (form.memory) {
+    if (form.memory && !s.grouped) {
         e.clobber_flags();
         e.effective_address(s, form.memory_size);
         if (form.aligned) {

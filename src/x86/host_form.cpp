@@ -94,7 +94,7 @@ public:
         if (d.info.attributes & ZYDIS_ATTRIB_HAS_MODRM)
             byte(f.modrm());
         if (f.displaced())
-            byte(0);
+            byte(static_cast<u8>(f.places.displacement));
         for (const auto& imm : d.info.raw.imm)
             for (unsigned n = 0; n < imm.size / 8u; ++n)
                 byte(d.bytes[imm.offset + n]);

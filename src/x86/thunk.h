@@ -40,6 +40,7 @@ struct ThunkKind {
 struct HostPlaces {
     u8 reg = 8, rm = 9, vvvv = 11;
     u8 memory = 6; ///< RSI
+    i8 displacement = 0; ///< from there; only for a register that comes with one
 };
 
 /// Rewrites for the host: memory operand [RSI], general registers moved to scratch ones, extensions of other modes dropped.

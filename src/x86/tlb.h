@@ -53,7 +53,8 @@ enum class Privilege : u8 { supervisor, user, supervisor_ac, count }; ///< _ac: 
 class TlbTable {
 public:
     static constexpr unsigned entries = 8192; ///< few enough pages are in use at a time that two of them seldom meet at one index
-    static constexpr u64 no_tag = 1;
+    /// No page, and no page with low bits either that a look-up leaves in place to see whether an address is aligned.
+    static constexpr u64 no_tag = 0x800;
     static constexpr unsigned target_count = 4096;
 
     /// What translated code looks at, in one piece: `tags` at its start.
