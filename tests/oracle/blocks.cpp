@@ -24,8 +24,8 @@ public:
 
 private:
     void renew() {
-        interpreter_ = std::make_unique<Guest>(false);
-        translator_ = std::make_unique<Guest>(true);
+        interpreter_ = std::make_unique<Guest>(false, 2);
+        translator_ = std::make_unique<Guest>(true, 2);
     }
     bool round(u64 count, bool paths, bool flush);
     std::vector<std::string> differences(bool one_ended, bool other_ended);

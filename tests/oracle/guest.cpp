@@ -10,7 +10,7 @@ constexpr u64 present = 1, writable = 2, user = 4, accessed_dirty = 0x60, no_exe
 
 } // namespace
 
-Guest::Guest(bool translated) : owner_(std::make_unique<BareMachine>("max")), machine_(*owner_) {
+Guest::Guest(bool translated, unsigned code_pages) : owner_(std::make_unique<BareMachine>("max")), machine_(*owner_) {
     if (translated) {
         translator_ = std::make_unique<jit::Translator>(16 << 20);
         translator_->prove_blocks();
@@ -31,8 +31,8 @@ Guest::Guest(bool translated) : owner_(std::make_unique<BareMachine>("max")), ma
     for (unsigned n = 0; n < data_size / 4096; ++n)
         map(data_table, data_page + 4096 * n, data_at + 4096 * n, writable | no_execute);
     map(data_table, read_only_page, data_at + data_size, no_execute);
-    for (const u64 n : {0, 4096})
-        map(code_table, code_page + n, code_at + n, writable);
+    for (u64 n = 0; n < code_pages; ++n)
+        map(code_table, code_page + 4096 * n, code_at + 4096 * n, writable);
     m.long_mode(3);
     m.cpu.cr3 = pml4;
     m.cpu.cr0 |= cr0::am;

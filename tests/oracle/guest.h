@@ -12,7 +12,8 @@ namespace vitrine::oracle {
 class Guest final : public Interceptor {
 public:
     /// With `translated`, code is run by the translator wherever it takes it.
-    explicit Guest(bool translated = false);
+    /// The host, where there is one, has one page of code.
+    explicit Guest(bool translated = false, unsigned code_pages = 1);
 
     /// For blocks: a processor in that setting with the case's registers and memory; its code is the bytes and, behind them, a jump to
     /// itself.
