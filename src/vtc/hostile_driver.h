@@ -61,11 +61,11 @@ public:
             queue_rx += nic.queue_counters(n).rx_frames;
             queue_tx += nic.queue_counters(n).tx_frames;
         }
-        const u64 taken = port.rx_frames + port.runt + port.link_down + port.deaf + port.receiver_off + port.no_filter + port.vlan + port.pool_off + port.too_long;
+        const u64 taken = port.rx_frames + port.runt + port.link_down + port.deaf + port.receiver_off + port.no_filter + port.vlan + port.pool_off + port.too_long + port.rx_control;
         const std::pair<const char*, std::array<u64, 2>> sums[] = {
             {"frames from outside and to itself, and those that are counted", {offered_ + port.looped_back, taken}},
             {"frames sent by pools, and those that left or stayed", {tx, port.tx_frames + port.tx_link_down + port.looped_back + stayed}},
-            {"frames on the wire, and those that are counted", {wire.frames, port.tx_frames}},
+            {"frames on the wire, and those that are counted", {wire.frames, port.tx_frames + port.tx_control}},
             {"frames received by pools and by queues", {pool_rx, queue_rx}},
             {"frames sent by pools and by queues", {tx, queue_tx}},
         };
@@ -409,6 +409,9 @@ private:
             if (!f->is_virtual())
                 f->config_write(msi_capability + 2, 2, 0);
         }
+        // A partner that is to wait would be told so again and again.
+        place();
+        PortOf<Chip>::send_no_pauses([this](u32 offset) { return nic.peek(offset); }, [this](u32 offset, u32 value) { set(offset, value); });
         asked_ = 0;
         for (unsigned q = 0; q < nic.chip().queues; ++q)
             asked_ += nic.peek(PortOf<Chip>::tx(q) + ring::length) / descriptor_size;
