@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 # Traffic classes (DCB) by a stock user: `tc ... mqprio ... hw 1` and iproute2's `dcb` on Debian's ixgbe, between two 82599. Which queues frames
-# leave by and come to, how strict and weighted classes share the wire, and that priority flow control loses nothing.
+# leave by and come to, how strict and weighted classes share the wire, and that flow control, the link's and that of priorities, loses nothing.
 
 import argparse
 import re
@@ -15,14 +15,18 @@ parser.add_argument("vitrine", type=Path, help="the program under test")
 options = parser.parse_args()
 
 CLASS = {p: p // 2 for p in range(8)}  # of a priority
-SENT = {p: 100 + 10 * p for p in range(8)}
+SENT = {p: 80 + 8 * p for p in range(8)}  # bursts of 8
+HEARD = CLASS | {7: 0}  # ixgbe gives frames of priority 7, the kernel's control frames, no tag
 RX_QUEUES, TX_QUEUES = [0, 32, 64, 96], [0, 64, 96, 112]  # where a class's queues begin, of four
-RACE, FLOOD = 8000, 20000
+RACE, FLOOD = 25000, 20000
 MAP = " ".join(f"{p}:{c}" for p, c in CLASS.items())
 
-# `stream NAME COUNT SIZE PRIORITY` makes a stream ready; `go NAME...` starts those that are, and says how long each took.
+# `stream NAME COUNT SIZE PRIORITY` makes a stream ready; `go` sends what is ready.
 SCRIPT = f"""
+tc() {{ /usr/sbin/tc "$@"; }}
 apart eth1
+ethtool -L eth0 combined 1
+b ethtool -L eth1 combined 1
 ip addr add 10.1.0.1/24 dev eth0
 b ip addr add 10.1.0.2/24 dev eth1
 ip link set eth0 up
@@ -36,11 +40,15 @@ stream() {{
         g $1 "$word"
     done
 }}
-begin() {{ g kpktgend_0 rem_device_all; for name; do g kpktgend_0 "add_device $name"; done; }}
+begin() {{ # a processor each
+    g kpktgend_0 rem_device_all
+    g kpktgend_1 rem_device_all
+    n=0
+    for name; do g kpktgend_$n "add_device $name"; n=$((n + 1)); done
+}}
 go() {{
     g pgctrl start
     sleep 0.3
-    for name; do sed -n "s/^Result: OK: \\([0-9]*\\).*/took $round $name \\1/p" /proc/net/pktgen/$name; done
 }}
 rx() {{ b ethtool -S eth1 | sed -n "s/^ *rx_queue_\\([0-9]*\\)_packets: /$1 \\1 /p"; }}
 tx() {{ value eth0 tx_queue_$1_packets; }}
@@ -67,14 +75,24 @@ dcb ets show dev eth0 prio-tc
 begin eth0
 rx before
 for p in 0 1 2 3 4 5 6 7; do
-    stream eth0 $((100 + 10 * p)) 200 $p
-    round=queues go eth0
+    stream eth0 $((80 + 8 * p)) 200 $p
+    go
 done
 rx after
 
 # two classes want the whole wire; the frames are too long for the other side
 begin eth0@0 eth0@1
-race() {{ stream eth0@0 {RACE} 9000 0; stream eth0@1 {RACE} 9000 6; round=$1 go eth0@0 eth0@1; }}
+shares() {{ ethtool -S eth0 | sed -n "s/^ *tx_queue_\\([03]\\)_packets: /$1 \\1 /p"; }}
+race() {{ # the generators begin within a tenth of a second
+    stream eth0@0 {RACE} 9000 0
+    stream eth0@1 {RACE} 9000 6
+    g pgctrl start &
+    sleep 0.14
+    shares "$1 first"
+    sleep 0.03
+    shares "$1 last"
+    wait
+}}
 race strict
 dcb ets set dev eth0 tc-tsa all:ets tc-bw 0:25 1:0 2:0 3:75 || echo failed: weights
 race weighted
@@ -91,13 +109,18 @@ flood() {{
     before=$(b ethtool -S eth1 | sed -n 's/^ *rx_queue_1_packets: //p')
     missed=$(b ethtool -S eth1 | awk '/rx_no_dma_resources|rx_missed_errors/ {{ n += $2 }} END {{ print n }}')
     stream eth0 {FLOOD} 1000 2
-    round=flood go eth0
+    go
     sleep 2
     echo $1 came $(($(b ethtool -S eth1 | sed -n 's/^ *rx_queue_1_packets: //p') - before))
     echo $1 lost $(($(b ethtool -S eth1 | awk '/rx_no_dma_resources|rx_missed_errors/ {{ n += $2 }} END {{ print n }}') - missed))
-    b ethtool -S eth1 | sed -n "s/^ *tx_pb_\\([23]\\)_pxoff: /$1 sent\\1 /p"
-    ethtool -S eth0 | sed -n "s/^ *rx_pb_\\([23]\\)_pxoff: /$1 heard\\1 /p"
+    b ethtool -S eth1 | sed -n "s/^ *tx_pb_\\([23]\\)_pxoff: /$1 sent\\1 /p; s/^ *tx_flow_control_xoff: /$1 sent /p"
+    ethtool -S eth0 | sed -n "s/^ *rx_pb_\\([23]\\)_pxoff: /$1 heard\\1 /p; s/^ *rx_flow_control_xoff: /$1 heard /p"
 }}
+flood link
+ethtool -A eth0 autoneg off rx off tx off
+b ethtool -A eth1 autoneg off rx off tx off
+carrier eth0
+sleep 1
 flood without
 more="prio-pfc 2:on 3:on" both pfc set
 sleep 1
@@ -105,7 +128,7 @@ flood with
 warnings
 """
 
-lines, finished = run_script(options.vitrine, SCRIPT, devices("i82599", "i82599"), "--stats", programs="ethtool,ip,tc,dcb", append="net.ifnames=0",
+lines, finished = run_script(options.vitrine, SCRIPT, devices("i82599", "i82599"), "--stats", "--cpus", "2", programs="ethtool,ip,tc,dcb", append="net.ifnames=0",
                              modules=["ixgbe", "pktgen", "sch_mqprio", "sch_ingress", "cls_matchall", "act_skbedit"])  # fmt: skip
 check_quiet(lines, finished)
 wrong = [line for line in lines if "failed" in line]
@@ -117,23 +140,29 @@ check(left >= 20, f"{left} frames of priority 5 left by the third class", finish
 
 before, after = (values(lines, f"{when} ") for when in ("before", "after"))
 for c in range(4):
-    got, wanted = int(after[str(c)]) - int(before[str(c)]), sum(n for p, n in SENT.items() if CLASS[p] == c)
+    got, wanted = int(after[str(c)]) - int(before[str(c)]), sum(n for p, n in SENT.items() if HEARD[p] == c)
     check(wanted <= got <= wanted + 3, f"class {c} got {got} frames of {wanted}", finished)  # a few are the stack's own
 counts = {name: int(n) for name, n in re.findall(r"^count vtc\.(\S+) (\d+)$", finished.stderr, re.M)}
 for c in range(4):
     for name in (f"nic1.queue{RX_QUEUES[c]}.rx-frames", f"nic0.queue{TX_QUEUES[c]}.tx-frames"):
         check(counts.get(name, 0) > 0, f"{name}: nothing", finished)
 
-took = {(race, stream): int(n) for race, stream, n in re.findall(r"^took (\S+) (\S+) (\d+)$", "\n".join(lines), re.M)}
-shares = {race: took[race, "eth0@1"] / took[race, "eth0@0"] for race in ("strict", "weighted", "equal")}
-for race, wanted in {"strict": 1 / 2, "weighted": 2 / 3, "equal": 1}.items():
-    check(abs(shares[race] - wanted) < 0.08, f"{race}: the priority's stream took {shares[race]:.2f} of the other's time, not {wanted:.2f}", finished)
+shares = {}
+for race, wanted in {"strict": 1, "weighted": 0.75, "equal": 0.5}.items():
+    first, last = (values(lines, f"{race} {when} ") for when in ("first", "last"))
+    slow, fast = (int(last[ring]) - int(first[ring]) for ring in ("0", "3"))
+    shares[race] = fast / (slow + fast)
+    check(slow + fast > 3000, f"{race}: {slow} and {fast} frames do not fill the wire", finished)
+    check(abs(shares[race] - wanted) < 0.06, f"{race}: the priority's stream has {shares[race]:.2f} of the wire, not {wanted:.2f}", finished)
 
-floods = {when: {name: int(n) for name, n in values(lines, f"{when} ").items()} for when in ("without", "with")}
+floods = {when: {name: int(n) for name, n in values(lines, f"{when} ").items()} for when in ("link", "without", "with")}
+of = floods["link"]
+EXTRA = range(4)  # frames that the stack sends
+check(of["lost"] == 0 and of["came"] - FLOOD in EXTRA and of["sent"] == of["heard"] > 10, f"with the link's flow control, as the driver begins: {of}", finished)
 of = floods["without"]
-check(of["lost"] > 1000 and of["came"] + of["lost"] == FLOOD and of["sent2"] == 0, f"without priority flow control: {of}", finished)
+check(of["lost"] > 1000 and of["came"] + of["lost"] - FLOOD in EXTRA and of["sent2"] == 0, f"without flow control: {of}", finished)
 of = floods["with"]
-check(of["lost"] == 0 and of["came"] == FLOOD, f"with priority flow control frames are lost: {of}", finished)
+check(of["lost"] == 0 and of["came"] - FLOOD in EXTRA, f"with priority flow control frames are lost: {of}", finished)
 check(of["sent2"] == of["heard2"] > 10 and of["sent3"] == of["heard3"] > 10, f"pause frames: {of}", finished)
 print(f"{left} frames by mqprio's class; " + ", ".join(f"{race}: {share:.2f}" for race, share in shares.items()) +
-      f" of the other's time; {floods['without']['lost']} of {FLOOD} lost without priority flow control, {of['lost']} with it, {of['sent2']} times told to wait")  # fmt: skip
+      f" of the wire; {floods['without']['lost']} of {FLOOD} lost without flow control; none with it, {floods['link']['sent']} times told to wait by the link's, {of['sent2']} by that of priorities")  # fmt: skip
