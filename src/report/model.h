@@ -104,6 +104,7 @@ struct AdapterSum {
     unsigned virtual_functions = 0;
     u64 interrupts = 0, missed = 0;
     std::vector<PoolSum> pools;
+    ByName lost; ///< what went to no pool, by reason
 };
 
 /// Where a step of a frame's way happens.

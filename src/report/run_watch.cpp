@@ -64,6 +64,16 @@ private:
 
 namespace {
 
+/// The counters of frames that were dropped, by their names in --stats.
+template <class Set> ByName lost(const Set& set) {
+    constexpr std::string_view prefix = "dropped.";
+    ByName found;
+    for (const auto& row : vtc::rows_of(set))
+        if (const std::string_view name = row.name; name.starts_with(prefix))
+            found[std::string(name.substr(prefix.size()))] = set.*row.value;
+    return found;
+}
+
 std::vector<AdapterSum> sums_of(machine::Machine& machine) {
     std::vector<AdapterSum> list;
     for (const vtc::Adapter* adapter : machine.board().adapters()) {
@@ -83,12 +93,9 @@ std::vector<AdapterSum> sums_of(machine::Machine& machine) {
             p.tx_frames = c.tx_frames;
             p.tx_bytes = c.tx_bytes;
             p.looped = c.looped;
-            p.lost = {{"no descriptor", c.no_descriptor},
-                      {"queue off", c.not_enabled},
-                      {"spoofed", c.spoofed},
-                      {"too long", c.too_long},
-                      {"bad descriptor", c.bad_descriptor}};
+            p.lost = lost(c);
         }
+        a.lost = lost(adapter->port_counters());
     }
     return list;
 }
@@ -100,6 +107,8 @@ void take_away(std::vector<AdapterSum>& now, const std::vector<AdapterSum>& befo
         const AdapterSum& b = before[n];
         a.interrupts -= b.interrupts;
         a.missed -= b.missed;
+        for (auto& [why, count] : a.lost)
+            count -= b.lost.at(why);
         std::vector<PoolSum> used;
         for (std::size_t p = 0; p < a.pools.size(); ++p) {
             PoolSum& c = a.pools[p];

@@ -342,6 +342,14 @@ Section adapter(const AdapterSum& a) {
               {},
               {}};
     u64 rx = 0, tx = 0, looped = 0;
+    ByName by_pools, by_port; // without what did not happen
+    for (const PoolSum& p : a.pools)
+        for (const auto& [why, n] : p.lost)
+            if (n)
+                by_pools[why] += n;
+    for (const auto& [why, n] : a.lost)
+        if (n)
+            by_port[why] += n;
     Table table{
         "", "", {{"pool"}, {"received"}, {"sent"}, {"to pools"}, {"rx bytes", true}, {"tx bytes", true}, {"lost"}}, {}};
     for (const PoolSum& p : a.pools) {
@@ -372,6 +380,16 @@ Section adapter(const AdapterSum& a) {
     if (!table.rows.empty())
         panel.tables.push_back(std::move(table));
     s.panels.push_back(std::move(panel));
+    Panel dropped{"Lost, by reason",
+                  "Frames from outside that went to no pool, and copies that a pool or its queues did not take or may not "
+                  "send. The names are those of --stats.",
+                  {},
+                  "Nothing was lost."};
+    if (!by_port.empty())
+        dropped.tables.push_back(counts("At the port", "reason", a.name + ".dropped", by_port));
+    if (!by_pools.empty())
+        dropped.tables.push_back(counts("In pools", "reason", a.name + ".pools.dropped", by_pools));
+    s.panels.push_back(std::move(dropped));
     return s;
 }
 

@@ -24,7 +24,7 @@ Report sample() {
     Report r = s.finish();
     r.title = "a<b";
     r.remapping.present = true;
-    r.adapters.push_back({"<b>nic</b>", "chip", 1, 0, 0, {{1, "vf<0>", 3, 300, 0, 0, 0, {}}}});
+    r.adapters.push_back({"<b>nic</b>", "chip", 1, 0, 0, {{1, "vf<0>", 3, 300, 0, 0, 0, {{"flow-director", 7}, {"spoofed", 0}}}}, {{"no-filter", 5}, {"runt", 0}}});
     return r;
 }
 
@@ -54,6 +54,14 @@ TEST(Writers, EachFigureIsInBoth) {
         }
     }
     EXPECT_GT(figures, 30u);
+}
+
+TEST(Writers, WhatAnAdapterLostHasReasons) {
+    const std::string words = text(sample());
+    for (const char* line : {"flow-director", "no-filter"})
+        EXPECT_NE(words.find(line), std::string::npos) << line;
+    for (const char* line : {"spoofed", "runt"})
+        EXPECT_EQ(words.find(line), std::string::npos) << line << " did not happen";
 }
 
 TEST(Writers, ThePageIsWholeAndFetchesNothing) {

@@ -44,7 +44,8 @@ Adapter::Adapter(const pci::Platform& platform, Clock& clock, const Chip& chip, 
                }),
       nvm_(nvm), transmit_timer_(clock, options_.name + ".transmit", [this] { transmit_work(); }),
       receive_timer_(clock, options_.name + ".receive", [this] { drain(); }),
-      link_timer_(clock, options_.name + ".link", [this] { link_came(); }), rates_(chip.queues), transmit_(chip.queues), pools_(chip.pools),
+      link_timer_(clock, options_.name + ".link", [this] { link_came(); }),
+      flow_timer_(clock, options_.name + ".flow-control", [this] { refresh_pauses(); }), rates_(chip.queues), transmit_(chip.queues), pools_(chip.pools),
       queue_counters_(chip.queues) {
     add_bar(0, {.kind = pci::BarKind::memory_32, .size = chip.bar_size, .name = "registers", .min_size = 4, .max_size = 8});
     add_bar(3, {.kind = pci::BarKind::memory_32, .size = msix_bar_size, .name = "msix", .min_size = 4, .max_size = 8});
@@ -201,6 +202,8 @@ const Adapter::Derived& Adapter::derived() const {
     if (derived_.version != regs_.version()) {
         derived_.version = regs_.version();
         derived_.port = port_rules();
+        derived_.classes = class_rules();
+        derived_.flow = flow_rules();
         derived_.key = hash_key();
         derived_.pools.assign(chip_.pools, std::nullopt);
         derived_.exact.clear();
@@ -256,7 +259,7 @@ void Adapter::write_ring(u32 offset, u32 value) {
     const u32 at = offset & ~(ring::size - 1), what = offset & (ring::size - 1);
     const bool transmit = at >= transmit_ring(0) && at < transmit_ring(0) + chip_.queues * ring::size;
     if (transmit)
-        rung_.set((at - transmit_ring(0)) / ring::size);
+        rung_.add((at - transmit_ring(0)) / ring::size);
     if (what == ring::control && (stored & queue_enabled) && !(before & queue_enabled)) {
         // Enabling begins at the base, whether the driver or an error has stopped the queue; a driver writes the tail.
         regs_.at(at + ring::head) = 0;
@@ -284,7 +287,8 @@ void Adapter::kick_transmit() {
 }
 
 void Adapter::kick_receive() {
-    if (!arrived_.empty() && !receive_timer_.armed())
+    const bool waiting = std::any_of(buffers_.begin(), buffers_.end(), [](const Buffer& b) { return !b.frames.empty(); });
+    if (waiting && !receive_timer_.armed())
         receive_timer_.arm(clock_.now() + doorbell_delay);
 }
 
@@ -310,11 +314,13 @@ void Adapter::reset_core() {
     vectors_.reset();
     transmit_timer_.cancel();
     receive_timer_.cancel();
+    flow_timer_.cancel();
+    flow_.reset();
+    arbiter_.reset();
     std::fill(transmit_.begin(), transmit_.end(), TransmitQueue{});
-    arrived_.clear();
-    arrived_bytes_ = 0;
+    buffers_ = {};
     wire_free_ = 0;
-    next_queue_ = 0;
+    next_queue_ = {};
     std::fill(rates_.begin(), rates_.end(), 0u);
     time_base_ = 0;
     time_set_ = clock_.now();
@@ -375,9 +381,14 @@ void Adapter::device_state(Visitor& v) {
     v.field("time set", time_set_);
     for (TransmitQueue& q : transmit_)
         v.field("transmit queue", q);
-    arrived_.resize(v.count("arrived", arrived_.size(), chip_.packet_buffer / least_frame));
-    for (Arrived& a : arrived_)
-        v.field("frame", a);
+    v.field("flow timer", flow_timer_);
+    v.field("flow control", flow_);
+    v.field("arbiter", arbiter_);
+    for (Buffer& b : buffers_) {
+        b.frames.resize(v.count("arrived", b.frames.size(), chip_.packet_buffer / least_frame));
+        for (Arrived& a : b.frames)
+            v.field("frame", a);
+    }
     v.field("wire free", wire_free_);
     v.field("next queue", next_queue_);
     visit(v, "port", port_);
@@ -392,19 +403,23 @@ void Adapter::device_state(Visitor& v) {
     chip_state(v);
     if (!v.loading())
         return;
-    rung_.set();
+    rung_.add_all();
     filters_ = filter_rules();
-    arrived_bytes_ = 0;
-    bool sound = next_queue_ < chip_.queues && vf_count_ <= vfs_.size();
-    for (const Arrived& a : arrived_) {
-        arrived_bytes_ += a.frame.size();
-        sound &= a.queue < chip_.queues && a.pool < chip_.pools && a.frame.size() >= least_frame;
+    bool sound = arbiter_.sound() && vf_count_ <= vfs_.size() && std::all_of(next_queue_.begin(), next_queue_.end(), [this](u8 n) { return n < chip_.queues; });
+    u64 all = 0;
+    for (Buffer& b : buffers_) {
+        b.bytes = 0;
+        for (const Arrived& a : b.frames) {
+            b.bytes += a.frame.size();
+            sound &= a.queue < chip_.queues && a.pool < chip_.pools && a.frame.size() >= least_frame;
+        }
+        all += b.bytes;
     }
-    if (!sound || arrived_bytes_ > chip_.packet_buffer) {
-        v.refuse("an adapter's packet buffer or queue in the state is impossible");
-        arrived_.clear();
-        arrived_bytes_ = 0;
-        next_queue_ = 0;
+    if (!sound || all > chip_.packet_buffer) {
+        v.refuse("an adapter's packet buffer, arbiter or queue in the state is impossible");
+        buffers_ = {};
+        arbiter_.reset();
+        next_queue_ = {};
         vf_count_ = 0;
     }
 }
@@ -426,8 +441,21 @@ void Adapter::publish_counters() {
         interrupts(vf->name(), vf->vectors());
 }
 
+std::size_t Adapter::room_of(unsigned traffic_class) const {
+    u64 all = 0;
+    for (const Buffer& b : buffers_)
+        all += b.bytes;
+    const u64 own = classes_now().buffer[traffic_class], used = buffers_[traffic_class].bytes;
+    // Sizes may have changed under the frames.
+    return used < own && all < chip_.packet_buffer ? std::min(own - used, chip_.packet_buffer - all) : 0;
+}
+
+/// A frame of whatever class has so much.
 std::size_t Adapter::room() const {
-    return arrived_bytes_ < chip_.packet_buffer ? chip_.packet_buffer - arrived_bytes_ : 0;
+    std::size_t least = chip_.packet_buffer;
+    for (unsigned n = 0; n < classes_now().receive; ++n)
+        least = std::min(least, room_of(n));
+    return least;
 }
 
 } // namespace vitrine::vtc

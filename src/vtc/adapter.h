@@ -14,13 +14,15 @@
 #include "vtc/bank.h"
 #include "vtc/counters.h"
 #include "vtc/filters.h"
+#include "vtc/flow_control.h"
 #include "vtc/nvm.h"
 #include "vtc/packet.h"
+#include "vtc/queue_set.h"
 #include "vtc/rules.h"
+#include "vtc/traffic_classes.h"
 #include "vtc/vectors.h"
 
 #include <array>
-#include <bitset>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -152,8 +154,10 @@ protected:
     virtual unsigned pool_of(unsigned queue) const = 0;
     /// The virtual function that the queue belongs to when there are so many.
     virtual unsigned vf_of(unsigned queue) const = 0;
-    virtual unsigned queue_of(unsigned pool, unsigned index) const = 0;
-    virtual SpreadRules spread(unsigned pool) const = 0;
+    virtual unsigned queue_of(unsigned pool, unsigned traffic_class, unsigned index) const = 0;
+    virtual SpreadRules spread(unsigned pool, unsigned traffic_class) const = 0;
+    virtual ClassRules class_rules() const = 0;
+    virtual FlowRules flow_rules() const = 0;
     virtual unsigned redirection(unsigned hash) const = 0;
     /// What the registers say of filters for flows.
     virtual Filters filter_rules() const = 0;
@@ -168,7 +172,8 @@ protected:
     virtual void chip_counts_transmit(unsigned queue, std::size_t bytes) { static_cast<void>(queue), static_cast<void>(bytes); }
     /// For want of a descriptor.
     virtual void chip_counts_lost(unsigned queue) = 0;
-    virtual void chip_missed() = 0;
+    virtual void chip_missed(unsigned traffic_class) = 0;
+    virtual void chip_counts_pause(bool sent, const Pause& pause) = 0;
     virtual void chip_reset() = 0;
     virtual void chip_state(Visitor& v) = 0;
     /// Nanoseconds for a byte of this queue when a rate is set; 0: the wire's.
@@ -272,6 +277,8 @@ private:
     const PoolRules& rules_of(unsigned pool) const;
     std::optional<Pools> exact_pools(Mac mac) const;
     const std::array<u8, 40>& hash_key_now() const;
+    const ClassRules& classes_now() const { return derived().classes; }
+    const FlowRules& flow_rules_now() const { return derived().flow; }
     Ring ring_at(u32 at) const;
     bool ring_runs(u32 at, const Ring& r);
     pci::Function& owner(unsigned queue);
@@ -292,6 +299,17 @@ private:
     void vf_write(VirtualFunction& vf, u32 offset, u32 value);
     // transmit.cpp
     void transmit_work();
+    /// What is spent in one call of it.
+    struct Turn {
+        u64 now, next; ///< instants: this one, and when there is more to do
+        unsigned left; ///< descriptors
+        u64 used = 0;  ///< tenths of nanoseconds of the wire
+        QueueSet waiting; ///< queues that may still do something
+    };
+    /// Classes that have something to send and may.
+    u8 ready_classes(Turn& turn) const;
+    /// A queue's next frame.
+    void queue_turn(unsigned queue, Turn& turn);
     /// One descriptor. Tenths of nanoseconds of the wire that it used.
     u64 transmit_descriptor(unsigned queue, const u32 (&d)[4]);
     void gather(unsigned queue, TransmitQueue& q, u64 address, u32 length);
@@ -322,11 +340,18 @@ private:
         bool drop = false;
         const char* why = nullptr; ///< a filter's name
     };
-    Steering steer(const Packet& p, unsigned pool);
+    Steering steer(const Packet& p, unsigned pool, unsigned traffic_class);
     void to_wire(std::span<const u8> frame);
     void received(std::span<const u8> frame, const PortRules& rules);
     void drop(u64 PortCounters::*counter, const Packet& p, std::string_view why);
-    void store(std::span<const u8> frame, unsigned pool, const Steering& s, bool looped, u32 status);
+    void store(std::span<const u8> frame, unsigned pool, unsigned traffic_class, const Steering& s, bool looped, u32 status);
+    std::size_t room_of(unsigned traffic_class) const;
+    // pause.cpp
+    /// Whether the frame was for the port itself; then nobody else gets it.
+    bool take_control_frame(const Packet& p);
+    void watch_level(unsigned traffic_class);
+    void refresh_pauses();
+    u64 pause_quantum() const { return pause_quantum_bytes * chip_.byte_time; }
     // receive.cpp
     void drain();
     enum class Stored : u8 { done, waits, lost };
@@ -346,20 +371,29 @@ private:
     unsigned vf_count_ = 0; ///< as of the last change
     FrameSink* wire_ = nullptr;
     Nvm nvm_; ///< no state: made from the address
-    Timer transmit_timer_, receive_timer_, link_timer_;
+    Timer transmit_timer_, receive_timer_, link_timer_, flow_timer_;
     bool link_ = false;
     std::vector<u32> rates_;           ///< RTTBCNRC by queue
     u64 time_base_ = 0, time_set_ = 0; ///< the system time's value when it was set, and when that was
     std::vector<TransmitQueue> transmit_;
-    std::bitset<128> rung_; ///< transmit queues that may have something to do; derived: all of them is never wrong
-    std::deque<Arrived> arrived_;
-    u64 arrived_bytes_ = 0;
+    QueueSet rung_; ///< transmit queues that may have something to do; derived: all of them is never wrong
+
+    /// Received frames of a class that wait for descriptors.
+    struct Buffer {
+        std::deque<Arrived> frames;
+        u64 bytes = 0;
+    };
+    std::array<Buffer, most_classes> buffers_;
+    FlowControl flow_;
+    Arbiter arbiter_;
     Filters filters_;   ///< derived from registers
 
     /// Derived from registers too, of this version.
     struct Derived {
         u64 version = ~u64{0};
         PortRules port;
+        ClassRules classes;
+        FlowRules flow;
         std::array<u8, 40> key{};
         std::vector<std::optional<PoolRules>> pools;
         std::unordered_map<Mac, std::optional<Pools>> exact; ///< of the addresses that frames have had
@@ -368,7 +402,7 @@ private:
     static constexpr std::size_t most_addresses = 4096;
     mutable Derived derived_;
     u64 wire_free_ = 0; ///< when the wire has sent everything
-    unsigned next_queue_ = 0;
+    std::array<u8, most_classes> next_queue_{}; ///< by class
     std::vector<PoolCounters> pools_;
     std::vector<QueueCounters> queue_counters_;
     PortCounters port_;

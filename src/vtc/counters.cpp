@@ -24,6 +24,8 @@ constexpr CounterRow<PortCounters> port_rows[] = {
     {"dropped.no-room",      &PortCounters::no_room},
     {"dropped.tx-link-down", &PortCounters::tx_link_down},
     {"resets",               &PortCounters::resets},
+    {"rx-control",           &PortCounters::rx_control},
+    {"tx-control",           &PortCounters::tx_control},
 };
 
 constexpr CounterRow<PoolCounters> pool_rows[] = {

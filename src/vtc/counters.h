@@ -26,6 +26,7 @@ struct PortCounters {
     u64 no_room = 0;      ///< copies for which the packet buffer had no room
     u64 tx_link_down = 0; ///< sent while there was no link
     u64 resets = 0;       ///< by the driver
+    u64 rx_control = 0, tx_control = 0; ///< flow control frames, of which nobody behind the port knows
 };
 
 /// Of a pool, or the whole port where there are no pools.

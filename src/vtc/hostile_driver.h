@@ -61,11 +61,11 @@ public:
             queue_rx += nic.queue_counters(n).rx_frames;
             queue_tx += nic.queue_counters(n).tx_frames;
         }
-        const u64 taken = port.rx_frames + port.runt + port.link_down + port.deaf + port.receiver_off + port.no_filter + port.vlan + port.pool_off + port.too_long;
+        const u64 taken = port.rx_frames + port.runt + port.link_down + port.deaf + port.receiver_off + port.no_filter + port.vlan + port.pool_off + port.too_long + port.rx_control;
         const std::pair<const char*, std::array<u64, 2>> sums[] = {
             {"frames from outside and to itself, and those that are counted", {offered_ + port.looped_back, taken}},
             {"frames sent by pools, and those that left or stayed", {tx, port.tx_frames + port.tx_link_down + port.looped_back + stayed}},
-            {"frames on the wire, and those that are counted", {wire.frames, port.tx_frames}},
+            {"frames on the wire, and those that are counted", {wire.frames, port.tx_frames + port.tx_control}},
             {"frames received by pools and by queues", {pool_rx, queue_rx}},
             {"frames sent by pools and by queues", {tx, queue_tx}},
         };
@@ -101,6 +101,7 @@ public:
 
 private:
     static constexpr u64 registers_at = 0xc000'0000, msix_at = 0xc010'0000, vf_registers_at = 0xc020'0000, vf_msix_at = 0xc040'0000, vf_bar = 16_KiB;
+    static constexpr u64 registers_size = 128_KiB, ram_end = 16_MiB; ///< clang 14 calls a literal's operator in a template's function
     static constexpr u32 msix_capability = 0x70, msi_capability = 0x50, express_capability = 0xa0, power_capability = 0x40, sriov = 0x160;
     static constexpr u64 ring_bytes = 4096, rings = memory, buffers = memory + 2_MiB;
 
@@ -154,9 +155,9 @@ private:
     u64 address() {
         switch (choice(8)) {
         case 0: return choices_.any();
-        case 1: return registers_at + choices_.below(256_KiB);
+        case 1: return registers_at + choices_.below(2 * registers_size);
         case 2: return vf_registers_at + choices_.below(64 * vf_bar);
-        case 3: return 16_MiB - choices_.below(64);
+        case 3: return ram_end - choices_.below(64);
         case 4: return 0xfee0'0000 + choices_.below(0x1000);
         default: return memory + choices_.below(memory_end - memory);
         }
@@ -184,8 +185,8 @@ private:
 
     // ---- what they do
 
-    void write_register() { set(choice(4) == 0 ? choice(128_KiB / 4) * 4 : register_of(nic.chip().registers), value()); }
-    void read_register() { (void)get(choice(4) == 0 ? choice(128_KiB / 4) * 4 : register_of(nic.chip().registers)); }
+    void write_register() { set(choice(4) == 0 ? choice(registers_size / 4) * 4 : register_of(nic.chip().registers), value()); }
+    void read_register() { (void)get(choice(4) == 0 ? choice(registers_size / 4) * 4 : register_of(nic.chip().registers)); }
 
     u64 vf_register() {
         const u64 base = vf_registers_at + choice(vfs()) * vf_bar;
@@ -409,6 +410,9 @@ private:
             if (!f->is_virtual())
                 f->config_write(msi_capability + 2, 2, 0);
         }
+        // A partner that is to wait would be told so again and again.
+        place();
+        PortOf<Chip>::send_no_pauses([this](u32 offset) { return nic.peek(offset); }, [this](u32 offset, u32 value) { set(offset, value); });
         asked_ = 0;
         for (unsigned q = 0; q < nic.chip().queues; ++q)
             asked_ += nic.peek(PortOf<Chip>::tx(q) + ring::length) / descriptor_size;

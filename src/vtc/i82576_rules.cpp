@@ -94,9 +94,9 @@ unsigned I82576::pool_of(unsigned queue) const { return pools_on() ? vf_of(queue
 
 unsigned I82576::vf_of(unsigned queue) const { return queue & 7; }
 
-unsigned I82576::queue_of(unsigned pool, unsigned index) const { return pools_on() ? pool + 8 * (index & 1) : index % queues; }
+unsigned I82576::queue_of(unsigned pool, unsigned, unsigned index) const { return pools_on() ? pool + 8 * (index & 1) : index % queues; }
 
-SpreadRules I82576::spread(unsigned pool) const {
+SpreadRules I82576::spread(unsigned pool, unsigned) const {
     const u32 m = reg(mrqc);
     if (pools_on())
         return {.on = (m & 7) == 5 && (reg(vmolr + 4 * pool) & vmolr_rsse), .fields = m >> 16, .queues = 2};
@@ -163,7 +163,33 @@ void I82576::pool_spoofed(unsigned pool) {
 
 void I82576::chip_counts_lost(unsigned queue) { regs().count(receive_ring(queue) + rx_counter_dropped); }
 
-void I82576::chip_missed() { regs().count(mpc); }
+void I82576::chip_missed(unsigned) { regs().count(mpc); }
+
+/// It knows no traffic classes.
+ClassRules I82576::class_rules() const {
+    ClassRules r;
+    r.buffer[0] = chip().packet_buffer;
+    for (unsigned queue = 0; queue < queues; ++queue)
+        r.queues[0].add(queue);
+    return r;
+}
+
+FlowRules I82576::flow_rules() const {
+    const u32 control = reg(ctrl), low = reg(fcrtl);
+    FlowRules r;
+    r.heeds_link = ctrl_bits.rfce(control);
+    r.sends_link = ctrl_bits.tfce(control);
+    r.passes_control = reg(rctl) & rctl_pmcf;
+    r.keeps_pause = !(reg(rctl) & rctl_dpf);
+    r.refresh = static_cast<u16>(reg(fcrtv));
+    r.buffers[0] = {.on = reg(fcrth) != 0, .resumes = (low & fcrtl_xon) != 0, .high = reg(fcrth) & 0xfff0, .low = low & 0xfff0, .time = static_cast<u16>(reg(fcttv))};
+    return r;
+}
+
+void I82576::chip_counts_pause(bool sent, const Pause& pause) {
+    const bool on = pause.quanta[0] == 0;
+    regs().count(sent ? on ? xontxc : xofftxc : on ? xonrxc : xoffrxc);
+}
 
 /// The factor is a link rate over the wanted one, with 14 bits of fraction.
 u64 I82576::rate_time(unsigned queue, std::size_t bytes) const {

@@ -32,10 +32,12 @@ protected:
     u64 vlan_pools(u16 vlan) const override;
     unsigned pool_of(unsigned queue) const override;
     unsigned vf_of(unsigned queue) const override;
-    unsigned queue_of(unsigned pool, unsigned index) const override;
+    unsigned queue_of(unsigned pool, unsigned traffic_class, unsigned index) const override;
     Filters filter_rules() const override;
     std::optional<FlowMatch> flow_match(const Packet& p, unsigned pool) override { return flows_.match(p, pool); }
-    SpreadRules spread(unsigned pool) const override;
+    SpreadRules spread(unsigned pool, unsigned traffic_class) const override;
+    ClassRules class_rules() const override;
+    FlowRules flow_rules() const override;
     unsigned redirection(unsigned hash) const override;
     bool strip_vlan(unsigned queue, unsigned pool) const override;
     bool queue_drops(unsigned queue) const override { return drops_[queue]; }
@@ -44,7 +46,8 @@ protected:
     void chip_counts_receive(unsigned queue, std::size_t bytes) override;
     void chip_counts_transmit(unsigned queue, std::size_t bytes) override;
     void chip_counts_lost(unsigned queue) override;
-    void chip_missed() override;
+    void chip_missed(unsigned traffic_class) override;
+    void chip_counts_pause(bool sent, const Pause& pause) override;
     void chip_reset() override;
     void chip_state(Visitor& v) override;
     u64 rate_time(unsigned queue, std::size_t bytes) const override;

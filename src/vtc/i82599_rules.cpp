@@ -101,16 +101,118 @@ unsigned I82599::pool_of(unsigned queue) const { return pools_on() ? vf_of(queue
 
 unsigned I82599::vf_of(unsigned queue) const { return queue / queues_a_pool(); }
 
-unsigned I82599::queue_of(unsigned pool, unsigned index) const {
-    const unsigned each = queues_a_pool();
-    return pools_on() ? (pool * each + index % each) % queues : index % queues;
+namespace {
+
+/// What a value of MRQC's command means.
+struct ReceiveMode {
+    bool rss = false;     ///< without pools
+    bool pool_rss = false;
+    u8 classes = 1;
+};
+
+// clang-format off
+constexpr ReceiveMode receive_modes[16] = {
+    {},                              // one queue
+    {.rss = true},
+    {.classes = 8}, {.classes = 4},
+    {.rss = true, .classes = 8}, {.rss = true, .classes = 4},
+    {}, {},
+    {},                              // pools, a queue each
+    {},
+    {.pool_rss = true}, {.pool_rss = true},
+    {.classes = 8}, {.classes = 4},  // pools, a queue for each class
+    {}, {},
+};
+constexpr u8 first_of_8[] = {0, 32, 64, 80, 96, 104, 112, 120}, first_of_4[] = {0, 64, 96, 112}; ///< queues that send in a class
+// clang-format on
+
+u8 class_of(u32 map, unsigned priority, unsigned classes) {
+    const u32 found = map >> (3 * priority) & 7;
+    return static_cast<u8>(found < classes ? found : 0);
 }
 
-SpreadRules I82599::spread(unsigned pool) const {
-    const u32 m = reg(mrqc), mode = m & 15;
+} // namespace
+
+unsigned I82599::queue_of(unsigned pool, unsigned traffic_class, unsigned index) const {
+    const unsigned each = queues_a_pool(), classes = receive_modes[reg(mrqc) & 15].classes;
     if (pools_on())
-        return {.on = mode == 10 || mode == 11, .fields = m >> 16, .queues = std::min(queues_a_pool(), 1u << (reg(psrtype + 4 * pool) >> 29))};
-    return {.on = mode == 1 || mode == 4 || mode == 5, .fields = m >> 16, .queues = 16};
+        return (pool * each + (classes > 1 ? traffic_class : index) % each) % queues;
+    return (traffic_class * (queues / classes) + index) % queues;
+}
+
+SpreadRules I82599::spread(unsigned pool, unsigned traffic_class) const {
+    const u32 m = reg(mrqc);
+    const ReceiveMode& mode = receive_modes[m & 15];
+    if (pools_on())
+        return {.on = mode.pool_rss, .fields = m >> 16, .queues = std::min(queues_a_pool(), 1u << (reg(psrtype + 4 * pool) >> 29))};
+    // RQTC says with how many bits of the table a class's queues are chosen.
+    const unsigned bits = std::min(4u, mode.classes > 1 ? reg(rqtc) >> (4 * traffic_class) & 7 : 4u);
+    return {.on = mode.rss, .fields = m >> 16, .queues = 1u << bits};
+}
+
+ClassRules I82599::class_rules() const {
+    ClassRules r;
+    r.receive = receive_modes[reg(mrqc) & 15].classes;
+    const u32 t = reg(mtqc), layout = t >> 2 & 3;
+    if (t & mtqc_classes)
+        r.transmit = layout == 3 ? 8 : layout == 2 ? 4 : 1;
+    for (unsigned n = 0; n < user_priorities; ++n) {
+        r.receive_class[n] = class_of(reg(rtrup2tc), n, r.receive);
+        r.transmit_class[n] = class_of(reg(rttup2tc), n, r.transmit);
+    }
+    u32 left = chip().packet_buffer;
+    for (unsigned n = 0; n < r.receive; ++n) {
+        r.buffer[n] = std::min(reg(rxpbsize + 4 * n), left);
+        left -= r.buffer[n];
+    }
+    for (unsigned queue = 0; queue < queues; ++queue) {
+        unsigned n = 0;
+        if (t & mtqc_pools)
+            n = queue % r.transmit;
+        else if (r.transmit > 1)
+            while (n + 1 < r.transmit && queue >= (r.transmit == 8 ? first_of_8 : first_of_4)[n + 1])
+                ++n;
+        r.queues[n].add(queue);
+    }
+    // The data plane's arbiter is set up as the descriptor plane's by who sets up both; there is one here.
+    r.weighted = (reg(rttdcs) & (rttdcs_weighted | rttdcs_off)) == rttdcs_weighted;
+    for (unsigned n = 0; n < most_classes; ++n) {
+        const u32 s = reg(rttdt2c + 4 * n);
+        r.shares[n] = {.refill = (s & 0x1ff) * credit, .most = (s >> 12 & 0xfff) * credit, .group = static_cast<u8>(s >> 9 & 7), .first_in_group = (s >> 30 & 1) != 0,
+                       .first_of_all = (s >> 31) != 0};
+    }
+    return r;
+}
+
+FlowRules I82599::flow_rules() const {
+    const u32 receive = reg(mflcn), transmit = reg(fccfg);
+    FlowRules r;
+    r.heeds_link = receive & mflcn_link;
+    r.heeds_priorities = receive & mflcn_priorities;
+    r.passes_control = receive & mflcn_pass_control;
+    r.keeps_pause = !(receive & mflcn_discard_pause);
+    r.sends_link = transmit & fccfg_link;
+    r.sends_priorities = !r.sends_link && (transmit & fccfg_priorities);
+    r.refresh = static_cast<u16>(reg(fcrtv));
+    for (unsigned n = 0; n < most_classes; ++n) {
+        const u32 high = reg(fcrth + 4 * n), low = reg(fcrtl + 4 * n);
+        r.buffers[n] = {.on = (high & fcrth_on) != 0, .resumes = (low & fcrtl_xon) != 0, .high = high & fc_threshold, .low = low & fc_threshold,
+                        .time = static_cast<u16>(reg(fcttv + 4 * (n / 2)) >> (16 * (n & 1)))};
+    }
+    return r;
+}
+
+void I82599::chip_counts_pause(bool sent, const Pause& pause) {
+    if (!pause.priorities) {
+        const bool on = pause.quanta[0] == 0;
+        regs().count(sent ? on ? lxontxc : lxofftxc : on ? lxonrxcnt : lxoffrxcnt);
+        return;
+    }
+    for (unsigned n = 0; n < user_priorities; ++n)
+        if (pause.which >> n & 1) {
+            const bool on = pause.quanta[n] == 0;
+            regs().count((sent ? on ? pxontxc : pxofftxc : on ? pxonrxcnt : pxoffrxcnt) + 4 * n);
+        }
 }
 
 /// Ports and addresses are kept as a frame has them, the first byte lowest.
@@ -161,7 +263,7 @@ bool I82599::strip_vlan(unsigned queue, unsigned) const { return reg(receive_rin
 
 void I82599::pool_spoofed(unsigned) { regs().count(ssvpc); }
 
-void I82599::chip_missed() { regs().count(mpc); }
+void I82599::chip_missed(unsigned traffic_class) { regs().count(mpc + 4 * traffic_class); }
 
 /// A queue counts in one of sixteen counters.
 u32 I82599::counter_of(u32 map, unsigned queue) const { return reg(map + (queue & ~3u)) >> (8 * (queue & 3)) & 15; }

@@ -45,6 +45,8 @@ template <> struct PortOf<I82576> {
     static constexpr unsigned first_queue(unsigned pool) { return pool; }
     static constexpr u32 vf_rx = 0x2800, vf_tx = 0x3800, vf_mailbox = 0xc40, vf_message = 0x800, vf_interrupt_set = 0x1520;
 
+    static void send_no_pauses(auto&& get, auto&& set) { set(i82576::ctrl, get(i82576::ctrl) & ~(1u << 26 | 1u << 28 | 1u << 31)); }
+
     /// Receives and sends; with `pools`, each has one address (mac + pool) and loopback, and may not spoof.
     static void open(auto&& set, bool pools, Mac mac) {
         using namespace i82576;
@@ -71,6 +73,8 @@ template <> struct PortOf<I82599> {
     static constexpr unsigned queue_step = 1;
     static constexpr unsigned first_queue(unsigned pool) { return 2 * pool; }
     static constexpr u32 vf_rx = 0x1000, vf_tx = 0x2000, vf_mailbox = 0x2fc, vf_message = 0x200, vf_interrupt_set = 0x104;
+
+    static void send_no_pauses(auto&&, auto&& set) { set(i82599::fccfg, 0); }
 
     static void open(auto&& set, bool pools, Mac mac) {
         using namespace i82599;

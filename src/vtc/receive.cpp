@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bitset>
 #include <cstring>
 #include <utility>
 
@@ -44,26 +43,29 @@ u32 packet_type(const Packet& p) {
 } // namespace
 
 void Adapter::drain() {
-    std::bitset<128> told;
+    QueueSet told;
     const bool outer = std::exchange(working_, true); // transmission to a pool of its own comes here too
-    while (!arrived_.empty()) {
-        const Arrived& a = arrived_.front();
-        const Stored stored = write_to_ring(a);
-        if (stored == Stored::waits)
-            break;
-        if (stored == Stored::lost) {
-            ++queue_counters_[a.queue].rx_lost;
-            glass().tell(Topic::vtc, "lost", {{"adapter", name()}, {"pool", a.pool}, {"queue", a.queue}});
+    // A frame that waits stops those of its class, and no others.
+    for (Buffer& buffer : buffers_)
+        while (!buffer.frames.empty()) {
+            const Arrived& a = buffer.frames.front();
+            const Stored stored = write_to_ring(a);
+            if (stored == Stored::waits)
+                break;
+            if (stored == Stored::lost) {
+                ++queue_counters_[a.queue].rx_lost;
+                glass().tell(Topic::vtc, "lost", {{"adapter", name()}, {"pool", a.pool}, {"queue", a.queue}});
+            }
+            if (stored == Stored::done)
+                told.add(a.queue);
+            buffer.bytes -= a.frame.size();
+            buffer.frames.pop_front();
         }
-        if (stored == Stored::done)
-            told.set(a.queue);
-        arrived_bytes_ -= a.frame.size();
-        arrived_.pop_front();
-    }
     working_ = outer;
-    for (unsigned queue = 0; queue < chip_.queues; ++queue)
-        if (told[queue])
-            queue_event(queue, false);
+    for (; told.any(); told.remove(told.next_from(0)))
+        queue_event(told.next_from(0), false);
+    for (unsigned n = 0; n < most_classes; ++n)
+        watch_level(n);
 }
 
 Adapter::Stored Adapter::write_to_ring(const Arrived& a) {

@@ -134,6 +134,8 @@ void Adapter::received(std::span<const u8> frame, const PortRules& rules) {
     if (!rules.receives)
         return drop(&PortCounters::receiver_off, p, "the receiver is off");
     count_seen(p);
+    if (p.type == mac_control_type && take_control_frame(p))
+        return;
     const Choice c = choose_pools(p, rules, false);
     if (!c.pools)
         return drop(c.drop, p, c.why);
@@ -174,7 +176,8 @@ void Adapter::deliver(std::span<const u8> frame, const Packet& p, const PortRule
             explain("dropped", p, Detail{"pool", pool}, Detail{"why", "longer than the pool takes"});
             continue;
         }
-        const Steering s = steer(p, pool);
+        const unsigned traffic_class = classes_now().receive_class[p.tagged ? p.tag >> 13 : 0];
+        const Steering s = steer(p, pool, traffic_class);
         if (s.drop) {
             ++pools_[pool].unwanted;
             explain("dropped", p, Detail{"pool", pool}, Detail{"why", s.why});
@@ -183,13 +186,13 @@ void Adapter::deliver(std::span<const u8> frame, const Packet& p, const PortRule
         explain(looped ? "looped" : "received", p, Detail{"pool", pool}, Detail{"queue", s.queue}, Detail{"why", copy ? "mirror" : choice.why},
                 Detail{"queue_by", s.why ? s.why : s.hash_type ? "hash" : "first queue"});
         // A filter may give a frame to another pool's queue.
-        store(frame, rules.pools ? pool_of(s.queue) : pool, s, looped, status | (choice.inexact || copy ? rx_passed_inexact : 0));
+        store(frame, rules.pools ? pool_of(s.queue) : pool, traffic_class, s, looped, status | (choice.inexact || copy ? rx_passed_inexact : 0));
     }
 }
 
-Adapter::Steering Adapter::steer(const Packet& p, unsigned pool) {
+Adapter::Steering Adapter::steer(const Packet& p, unsigned pool, unsigned traffic_class) {
     Steering to;
-    const SpreadRules s = spread(pool);
+    const SpreadRules s = spread(pool, traffic_class);
     to.hash = s.on ? hash_of(p, s.fields, hash_key_now(), to.hash_type) : 0;
     if (!filters_.empty()) {
         if (const EthertypeFilter* f = filters_.type_of(p, pool))
@@ -213,24 +216,25 @@ Adapter::Steering Adapter::steer(const Packet& p, unsigned pool) {
             return to;
         }
     }
-    to.queue = queue_of(pool, s.on && to.hash_type ? redirection(to.hash & 127) % std::max(1u, s.queues) : 0);
+    to.queue = queue_of(pool, traffic_class, s.on && to.hash_type ? redirection(to.hash & 127) % std::max(1u, s.queues) : 0);
     return to;
 }
 
-void Adapter::store(std::span<const u8> frame, unsigned pool, const Steering& s, bool looped, u32 status) {
-    if (frame.size() > room()) {
+void Adapter::store(std::span<const u8> frame, unsigned pool, unsigned traffic_class, const Steering& s, bool looped, u32 status) {
+    if (frame.size() > room_of(traffic_class)) {
         ++port_.no_room;
         ++queue_counters_[s.queue].rx_lost;
-        chip_missed();
+        chip_missed(traffic_class);
         glass().tell(Topic::vtc, "missed", {{"adapter", name()}, {"pool", pool}, {"queue", s.queue}});
         return;
     }
     if (options_.pool_capture)
         if (FrameWitness* witness = options_.pool_capture(pool))
             witness->passed(clock_.now(), frame);
-    arrived_bytes_ += frame.size();
-    arrived_.push_back({{frame.begin(), frame.end()}, static_cast<u16>(s.queue), static_cast<u8>(pool), looped, s.hash, s.hash_type, status | s.status,
-                        s.type_filter});
+    Buffer& buffer = buffers_[traffic_class];
+    buffer.bytes += frame.size();
+    buffer.frames.push_back({{frame.begin(), frame.end()}, static_cast<u16>(s.queue), static_cast<u8>(pool), looped, s.hash, s.hash_type, status | s.status,
+                             s.type_filter});
 }
 
 // ---- sending ----------------------------------------------------------------------------------------------------------------
@@ -309,6 +313,16 @@ std::string Adapter::describe_switch() const {
     std::string text =
         fmt::format("{}: pools {}, receiver {}, transmitter {}, VLAN filter {}, longest frame {}\n", name(), r.pools ? "on" : "off",
                     r.receives ? "on" : "off", r.transmits ? "on" : "off", r.vlan_filter ? "on" : "off", r.longest);
+    const ClassRules classes = class_rules();
+    if (classes.receive > 1 || classes.transmit > 1)
+        text += fmt::format("  traffic classes: {} for reception, {} for transmission; of priorities 0 to 7: {} and {}\n", classes.receive, classes.transmit,
+                            fmt::join(classes.receive_class, " "), fmt::join(classes.transmit_class, " "));
+    std::string lost;
+    for (const CounterRow<PortCounters>& row : rows_of(port_))
+        if (const std::string_view name = row.name; name.starts_with("dropped.") && port_.*row.value)
+            lost += fmt::format("{}{} {}", lost.empty() ? "" : ", ", port_.*row.value, name.substr(8));
+    if (!lost.empty())
+        text += "  lost at the port: " + lost + '\n';
     if (!r.pools)
         return text;
     text += fmt::format("  frames that no pool claims: {}; replication {}, loopback {}\n",
@@ -347,7 +361,7 @@ std::string Adapter::describe_pools() const {
                     takes += std::string(takes.empty() ? "" : " ") + word;
         text += fmt::format("{:4}  {}{}  {:12}  {:12}  {:9}  {:12}  {:6}  {:4}  {}\n", n, !rules.pools || (rules.receive_pools >> n & 1) ? "rx" : "--",
                             !rules.pools || (rules.transmit_pools >> n & 1) ? "tx" : "--", c.rx_frames, c.rx_bytes, c.tx_frames, c.tx_bytes, c.looped,
-                            c.no_descriptor + c.not_enabled + c.spoofed + c.too_long + c.bad_descriptor, takes);
+                            c.no_descriptor + c.not_enabled + c.unwanted + c.spoofed + c.too_long + c.bad_descriptor, takes);
     }
     return text;
 }

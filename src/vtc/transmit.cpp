@@ -65,64 +65,80 @@ void Adapter::transmit_work() {
     const PortRules rules = rules_now();
     if (!rules.transmits)
         return;
-    const u64 now = clock_.now();
-    u64 used = 0, next = never; // tenths of nanoseconds; an instant
-    unsigned left = burst_descriptors;
-    bool more = true;
-    while (more && left && used < burst_time * 10) {
-        more = false;
-        for (unsigned i = 0; i < chip_.queues && left && used < burst_time * 10; ++i) {
-            const unsigned queue = (next_queue_ + i) % chip_.queues;
-            if (!rung_[queue])
-                continue;
-            const u32 at = transmit_ring(queue);
-            if (!(reg(at + ring::control) & queue_enabled) || reg(at + ring::head) == reg(at + ring::tail)) {
-                rung_.reset(queue);
-                continue;
-            }
-            Ring r = ring_at(at);
-            if (!ring_runs(at, r) || (rules.pools && !(rules.transmit_pools >> pool_of(queue) & 1)))
-                continue;
-            TransmitQueue& q = transmit_[queue];
-            if (q.allowed > now) {
-                next = std::min(next, q.allowed);
-                continue;
-            }
-            bool reported = false;
-            working_ = true;
-            for (unsigned n = 0; n < descriptors_a_turn && left && r.head != r.tail; ++n, --left) {
-                u8 raw[descriptor_size];
-                if (!owner(queue).dma_read(DeviceAddress{r.base + u64{r.head} * descriptor_size}, raw)) {
-                    glass().odd(Topic::vtc, "descriptor.unreadable", {{"adapter", name()}, {"queue", queue}});
-                    ++pools_[pool_of(queue)].bad_descriptor;
-                    regs_.at(at + ring::control) &= ~queue_enabled;
-                    break;
-                }
-                u32 d[4];
-                std::memcpy(d, raw, sizeof d);
-                const u64 time = transmit_descriptor(queue, d);
-                used += time;
-                const u32 index = r.head;
-                r.head = r.head + 1 == r.size ? 0 : r.head + 1;
-                regs_.at(at + ring::head) = r.head;
-                if (d[2] & tx_report_status) {
-                    report_done(queue, at, index, d[3], true);
-                    reported = true;
-                }
-                if (!q.begun && time)
-                    break; // the next queue's turn
-            }
-            working_ = false;
-            if (reported)
-                queue_event(queue, true);
-            more = true;
+    Turn turn{.now = clock_.now(), .next = never, .left = burst_descriptors, .waiting = rung_};
+    while (const u8 ready = ready_classes(turn)) {
+        if (!turn.left || turn.used >= burst_time * 10) {
+            turn.next = std::min(turn.next, std::max(std::max(wire_free_, turn.now) + turn.used / 10, turn.now + 1));
+            break;
         }
-        next_queue_ = (next_queue_ + 1) % chip_.queues;
+        const unsigned traffic_class = arbiter_.next(ready, classes_now());
+        const unsigned queue = (turn.waiting & classes_now().queues[traffic_class]).next_from(next_queue_[traffic_class]);
+        next_queue_[traffic_class] = static_cast<u8>((queue + 1) % chip_.queues);
+        const u64 before = turn.used;
+        queue_turn(queue, turn);
+        arbiter_.sent((turn.used - before) / chip_.byte_time);
     }
-    wire_free_ = std::max(wire_free_, now) + used / 10;
-    if (more)
-        next = std::min(next, std::max(wire_free_, now + 1));
-    transmit_timer_.arm(next);
+    wire_free_ = std::max(wire_free_, turn.now) + turn.used / 10;
+    // A partner that lets it go on may have come in the middle.
+    transmit_timer_.arm(std::min(turn.next, transmit_timer_.due()));
+}
+
+u8 Adapter::ready_classes(Turn& turn) const {
+    const ClassRules& classes = classes_now();
+    u8 ready = 0;
+    for (unsigned n = 0; n < classes.transmit; ++n)
+        if ((turn.waiting & classes.queues[n]).any()) {
+            if (const u64 paused = flow_.paused_until(n); paused > turn.now)
+                turn.next = std::min(turn.next, paused);
+            else
+                ready |= static_cast<u8>(1u << n);
+        }
+    return ready;
+}
+
+void Adapter::queue_turn(unsigned queue, Turn& turn) {
+    const PortRules& rules = rules_now();
+    const u32 at = transmit_ring(queue);
+    if (!(reg(at + ring::control) & queue_enabled) || reg(at + ring::head) == reg(at + ring::tail)) {
+        rung_.remove(queue);
+        turn.waiting.remove(queue);
+        return;
+    }
+    Ring r = ring_at(at);
+    TransmitQueue& q = transmit_[queue];
+    if (!ring_runs(at, r) || (rules.pools && !(rules.transmit_pools >> pool_of(queue) & 1)) || q.allowed > turn.now) {
+        if (q.allowed > turn.now)
+            turn.next = std::min(turn.next, q.allowed);
+        turn.waiting.remove(queue);
+        return;
+    }
+    bool reported = false;
+    working_ = true;
+    for (unsigned n = 0; n < descriptors_a_turn && turn.left && r.head != r.tail; ++n, --turn.left) {
+        u8 raw[descriptor_size];
+        if (!owner(queue).dma_read(DeviceAddress{r.base + u64{r.head} * descriptor_size}, raw)) {
+            glass().odd(Topic::vtc, "descriptor.unreadable", {{"adapter", name()}, {"queue", queue}});
+            ++pools_[pool_of(queue)].bad_descriptor;
+            regs_.at(at + ring::control) &= ~queue_enabled;
+            break;
+        }
+        u32 d[4];
+        std::memcpy(d, raw, sizeof d);
+        const u64 time = transmit_descriptor(queue, d);
+        turn.used += time;
+        const u32 index = r.head;
+        r.head = r.head + 1 == r.size ? 0 : r.head + 1;
+        regs_.at(at + ring::head) = r.head;
+        if (d[2] & tx_report_status) {
+            report_done(queue, at, index, d[3], true);
+            reported = true;
+        }
+        if (!q.begun && time)
+            break; // the next queue's turn
+    }
+    working_ = false;
+    if (reported)
+        queue_event(queue, true);
 }
 
 /// The descriptor's DD bit, or the head where the driver asked for that.

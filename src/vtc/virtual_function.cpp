@@ -142,13 +142,13 @@ std::string Adapter::describe_vf(unsigned n) const {
                        "  mailbox: {} requests, {} replies;{}{}{}{}\n"
                        "  interrupts sent {}, held back by throttling {}\n"
                        "  received {} frames, {} bytes; sent {} frames, {} bytes, of them {} to the port's own pools\n"
-                       "  lost: {} for want of a descriptor, {} with the queue off, {} too long; refused: {} spoofed, {} with bad descriptors\n",
+                       "  lost: {} for want of a descriptor, {} with the queue off, {} too long, {} by a filter; refused: {} spoofed, {} with bad descriptors\n",
                        f.name(), id >> 8, id >> 3 & 31, id & 7, f.may_master() ? "on" : "off", f.bar_address(0).value_or(0), f.requests(),
                        f.replies(), f.mailbox_bits() & mailbox::vf_in_use ? " VF has the lock" : "",
                        f.mailbox_bits() & mailbox::pf_in_use ? " PF has the lock" : "",
                        f.mailbox_bits() & mailbox::pf_status ? " a message waits for the VF" : "",
                        f.mailbox_bits() & mailbox::reset_in_progress ? " PF is in reset" : "", f.vectors().sent(), f.vectors().throttled(), c.rx_frames,
-                       c.rx_bytes, c.tx_frames, c.tx_bytes, c.looped, c.no_descriptor, c.not_enabled, c.too_long, c.spoofed, c.bad_descriptor);
+                       c.rx_bytes, c.tx_frames, c.tx_bytes, c.looped, c.no_descriptor, c.not_enabled, c.too_long, c.unwanted, c.spoofed, c.bad_descriptor);
 }
 
 } // namespace vitrine::vtc

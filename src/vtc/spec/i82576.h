@@ -84,6 +84,14 @@ enum Offset : u32 {
     tsyncrxctl = 0xb620,
     rxstmpl = 0xb624,
     rxstmph = 0xb628,
+    fcttv = 0x0170,
+    fcrtl = 0x2160,
+    fcrth = 0x2168,
+    fcrtv = 0x2460,
+    xonrxc = 0x4048,
+    xontxc = 0x404c,
+    xoffrxc = 0x4050,
+    xofftxc = 0x4054,
     rx_rings = 0xc000,
     tx_rings = 0xe000,
 };
@@ -95,6 +103,8 @@ struct Ctrl {
     Field master_disable{2, rw, "GIO_DIS", "no more requests on the bus"};
     Field slu{6, rw, "SLU", "set link up"};
     Field rst{26, wo, "RST", "software reset"};
+    Field rfce{27, rw, "RFCE", "pause frames are heeded"};
+    Field tfce{28, rw, "TFCE", "pause frames are sent"};
     Field vme{30, rw, "VME", "VLAN tags are stripped"};
     Field phy_rst{31, rw, "PHY_RST", "PHY reset"};
 } inline constexpr ctrl_bits;
@@ -109,7 +119,8 @@ struct StatusBits {
 
 inline constexpr u32 eecd_request = 1u << 6, eecd_grant = 1u << 7, eecd_present = 1u << 8, eecd_auto_read_done = 1u << 9, eecd_size = 4u << 11;
 inline constexpr u32 mdic_ready = 1u << 28, mdic_error = 1u << 30;
-inline constexpr u32 rctl_enable = 2, rctl_upe = 8, rctl_mpe = 0x10, rctl_lpe = 0x20, rctl_bam = 0x8000, rctl_vfe = 0x40000, rctl_loopback = 0xc0, rctl_loopback_mac = 0x40, rctl_secrc = 1u << 26;
+inline constexpr u32 rctl_enable = 2, rctl_upe = 8, rctl_mpe = 0x10, rctl_lpe = 0x20, rctl_bam = 0x8000, rctl_vfe = 0x40000, rctl_loopback = 0xc0, rctl_loopback_mac = 0x40, rctl_dpf = 1u << 22, rctl_pmcf = 1u << 23, rctl_secrc = 1u << 26;
+inline constexpr u32 fcrtl_xon = 1u << 31;
 inline constexpr u32 tctl_enable = 2;
 inline constexpr u32 cause_txdw = 1, cause_lsc = 4, cause_rxdw = 0x80, cause_vmmb = 0x100, cause_drsta = 1u << 30, cause_asserted = 1u << 31;
 inline constexpr u32 gpie_multiple = 0x10, gpie_eiame = 1u << 30;
@@ -143,7 +154,7 @@ inline constexpr RegisterRow registers[] = {
     {imc,       1, 0, 0, 0, Effect::mask_clear, "IMC", "interrupt mask clear"},
     {iam,       1, 0, 0, 0xffffffff, Effect::none, "IAM", "interrupt acknowledge auto mask"},
     {rctl,      1, 0, 0, 0x04cfb0fe, Effect::receive_control, "RCTL", "receive control"},
-    {0x0170,    1, 0, 0, 0x0000ffff, Effect::none, "FCTTV", "flow control transmit timer value"},
+    {fcttv,     1, 0, 0, 0x0000ffff, Effect::none, "FCTTV", "flow control transmit timer value"},
     {0x0178,    1, 0, 0, 0xffffffff, Effect::none, "TXCW", "transmit configuration word"},
     {tctl,      1, 0, 0x8, 0xffffffff, Effect::receive_control, "TCTL", "transmit control"},
     {0x0404,    1, 0, 0, 0xffffffff, Effect::none, "TCTL_EXT", "transmit control, extended"},
@@ -174,11 +185,11 @@ inline constexpr RegisterRow registers[] = {
     {eitr,     25, 4, 0, 0x80007ffc, Effect::throttle, "EITR", "interrupt throttle: microseconds in 14:2"},
     {ivar,      8, 4, 0, 0xffffffff, Effect::none, "IVAR", "interrupt vector allocation: queues n and n+8"},
     {ivar_misc, 1, 0, 0, 0xffff, Effect::none, "IVAR_MISC", "interrupt vector allocation: other causes 15:8"},
-    {0x2160,    1, 0, 0, 0x0000fff0, Effect::none, "FCRTL", "flow control receive threshold low"},
-    {0x2168,    1, 0, 0, 0x0000fff0, Effect::none, "FCRTH", "flow control receive threshold high"},
+    {fcrtl,     1, 0, 0, 0x8000fff0, Effect::none, "FCRTL", "flow control receive threshold low"},
+    {fcrth,     1, 0, 0, 0x0000fff0, Effect::none, "FCRTH", "flow control receive threshold high"},
     {0x2404,    1, 0, 0x40, 0x3ff, Effect::none, "RXPBS", "receive packet buffer size, KiB"},
     {qde,       1, 0, 0, 0xffff, Effect::none, "QDE", "queues that drop when they have no descriptor"},
-    {0x2460,    1, 0, 0, 0xffff, Effect::none, "FCRTV", "flow control refresh threshold value"},
+    {fcrtv,     1, 0, 0, 0xffff, Effect::none, "FCRTV", "flow control refresh threshold value"},
     {0x3404,    1, 0, 0x28, 0x3f, Effect::none, "TXPBS", "transmit packet buffer size, KiB"},
     {dtxswc,    1, 0, 0, 0x80ffffff, Effect::none, "DTXSWC", "DMA transmit switch control: anti-spoofing, loopback"},
     {lvmmc,     1, 0, 0, 0, Effect::counter, "LVMMC", "last VM misbehaviour cause"},
@@ -194,8 +205,8 @@ inline constexpr RegisterRow registers[] = {
     STAT(0x4018, "ECOL", "excessive collisions"), STAT(0x401c, "MCC", "multiple collisions"), STAT(0x4020, "LATECOL", "late collisions"),
     STAT(0x4028, "COLC", "collisions"), STAT(0x402c, "CBTMPC", "circuit breaker"), STAT(0x4030, "DC", "defers"), STAT(0x4034, "TNCRS", "transmit without carrier"),
     STAT(0x4038, "SEC", "sequence errors"), STAT(0x403c, "HTDPMC", "host transmit discards by MAC"), STAT(0x4040, "RLEC", "receive length errors"),
-    STAT(0x4048, "XONRXC", "XON received"), STAT(0x404c, "XONTXC", "XON sent"), STAT(0x4050, "XOFFRXC", "XOFF received"),
-    STAT(0x4054, "XOFFTXC", "XOFF sent"), STAT(0x4058, "FCRUC", "unsupported flow control"), STAT(0x405c, "PRC64", "received, 64 bytes"),
+    STAT(xonrxc, "XONRXC", "XON received"), STAT(xontxc, "XONTXC", "XON sent"), STAT(xoffrxc, "XOFFRXC", "XOFF received"),
+    STAT(xofftxc, "XOFFTXC", "XOFF sent"), STAT(0x4058, "FCRUC", "unsupported flow control"), STAT(0x405c, "PRC64", "received, 64 bytes"),
     STAT(0x4060, "PRC127", "received, 65 to 127 bytes"), STAT(0x4064, "PRC255", "received, 128 to 255 bytes"), STAT(0x4068, "PRC511", "received, 256 to 511 bytes"),
     STAT(0x406c, "PRC1023", "received, 512 to 1023 bytes"), STAT(0x4070, "PRC1522", "received, 1024 bytes and more"), STAT(0x4074, "GPRC", "good packets received"),
     STAT(0x4078, "BPRC", "broadcast packets received"), STAT(0x407c, "MPRC", "multicast packets received"), STAT(0x4080, "GPTC", "good packets sent"),
