@@ -35,6 +35,21 @@ std::string escaped_xml(std::string_view text) {
     return out;
 }
 
+/// Where the host's time went, by samples.
+std::string tiers_text(const RunReport& r) {
+    static constexpr std::string_view names[] = {"outside of guest code", "interpreted code", "translation", "translated code"};
+    static_assert(std::size(names) == static_cast<unsigned>(jit::Tier::count));
+    u64 all = 0;
+    for (const u64 n : r.tiers)
+        all += n;
+    if (!all)
+        return {};
+    std::string text = "host time           ";
+    for (std::size_t n = 0; n < r.tiers.size(); ++n)
+        text += fmt::format("{}{:.1f}% {}", n ? ", " : "", 100.0 * static_cast<double>(r.tiers[n]) / static_cast<double>(all), names[n]);
+    return text + fmt::format(" ({} samples)\n", all);
+}
+
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 } // namespace
@@ -70,6 +85,7 @@ std::string stats_text(const RunReport& r) {
         for (std::size_t n = 0; n < std::min<std::size_t>(t->handled.size(), 24); ++n)
             text += fmt::format("by handler {:10} {} always, {} the slow way\n", t->handled[n].mnemonic, t->handled[n].always, t->handled[n].slow);
     }
+    text += tiers_text(r);
     for (const auto& [name, count] : r.counters)
         text += fmt::format("count {} {}\n", name, count);
     return text + vmx_text(r.vmx);

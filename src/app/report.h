@@ -8,6 +8,7 @@
 #include "jit/statistics.h"
 #include "machine/hash128.h"
 
+#include <array>
 #include <map>
 #include <string>
 
@@ -21,6 +22,7 @@ struct RunReport {
     u64 instructions = 0, retired = 0, virtual_time = 0, host_time = 0; ///< times in nanoseconds
     std::optional<machine::Hash128> hash;
     std::optional<jit::TranslatorStats> translator;
+    std::array<u64, static_cast<unsigned>(jit::Tier::count)> tiers{}; ///< samples of the host's time; for people, never the same twice
     std::map<std::string, u64, std::less<>> counters;
     VmxReport vmx;
     std::string glass; ///< --report as text

@@ -5,6 +5,7 @@
 #include "app/marks.h"
 #include "app/perfetto.h"
 #include "app/state_files.h"
+#include "app/tier_sampler.h"
 #include "app/watch.h"
 #include "host/console.h"
 #include "host/new_file.h"
@@ -182,7 +183,12 @@ Expected<RunReport> run_session(RunOptions options) {
     if (options.gdb)
         TRY(watch.open_gdb(options));
 
+    std::optional<TierSampler> tiers;
+    if (options.stats)
+        tiers.emplace(*m);
     report.ending = files.finish(go(options, *m, watch, marks, files.end_instant()));
+    if (tiers)
+        report.tiers = tiers->finish();
     report.signal = report.ending.kind == EndingKind::quit ? host::EndingSignals::caught() : 0;
     report.status = report.signal ? 128 + report.signal : machine::status_of(report.ending);
     report.instructions = m->instructions();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// JMP, Jcc, CALL and RET. Direct ones are joined to their followers later; indirect ones look theirs up, and where that fails their
+// JMP, Jcc, LOOP, JECXZ, JRCXZ, CALL and RET. Direct ones are joined to their followers later; indirect ones look theirs up, and where that fails their
 // handler runs and the processor finds the next block.
 #include "jit/forms.h"
 
@@ -38,10 +38,10 @@ void indirect_target(Emitter& e, const Source& s) {
         e.a.mov(sized(address, s.word()), from);
 }
 
-/// To the code that look_up_target() found.
+/// To the code that look_up_target() found for `address`.
 void go(Emitter& e) {
-    e.a.mov(t1, e.run_field(offsetof(TranslatedRun, kept)));
-    e.a.mov(e.run_field(offsetof(TranslatedRun, page)), t1);
+    e.a.and_(address, -4096);
+    e.a.mov(e.run_field(offsetof(TranslatedRun, page)), address);
     e.a.jmp(t2);
 }
 
@@ -72,6 +72,26 @@ void jump_if_flag(Emitter& e, const Source& s) {
         e.direct_edge(s, 0, e.offset_on_page(s) + s.insn->length, s.goes_on < 0 ? -1 : s.insn->condition ^ 1);
 }
 
+/// By the counter, which has the width of an address. Nobody sees flags change.
+template <bool counts> void jump_by_counter(Emitter& e, const Source& s) {
+    const host::Gp counter = gp(pinned[rcx], s.info.address_width / 8u);
+    e.clobber_flags();
+    if (counts)
+        e.a.lea(counter, host::ptr(host::gpq(counter.id()), -1));
+    e.a.test(counter, counter);
+    constexpr int zero = 4;
+    e.direct_edge(s, 1, target(e, s), counts ? zero ^ 1 : zero);
+    e.direct_edge(s, 0, e.offset_on_page(s) + s.insn->length);
+}
+
+bool accepts_counter(Source& s) { return s.info.address_width >= 32 && accepts_jump_if(s); }
+
+/// Where LOOP may turn out to leave the addresses that there are, the counter must keep its value: that is the handler's.
+bool accepts_loop(Source& s) {
+    const i64 to = static_cast<i64>(s.block->start.page_offset() + s.insn->immediate);
+    return to >= 0 && to < 4096 && accepts_counter(s);
+}
+
 void push_return_address(Emitter& e, const Source& s) {
     const unsigned size = s.word();
     e.a.lea(sized(address, size), host::ptr(host::gpq(pinned[rsp]), -static_cast<i32>(size)));
@@ -85,8 +105,10 @@ void call(Emitter& e, const Source& s) {
     if (!s.is_immediate(0)) {
         indirect_target(e, s);
         e.look_up_target();
+        e.a.mov(e.run_field(offsetof(TranslatedRun, kept)), address);
         e.a.mov(e.run_field(offsetof(TranslatedRun, kept) + 8), t2);
         push_return_address(e, s);
+        e.a.mov(address, e.run_field(offsetof(TranslatedRun, kept)));
         e.a.mov(t2, e.run_field(offsetof(TranslatedRun, kept) + 8));
         go(e);
         return;
@@ -131,6 +153,9 @@ std::span<const Operation> branch_operations() {
         VITRINE_JUMP(NBE) VITRINE_JUMP(S) VITRINE_JUMP(NS) VITRINE_JUMP(P) VITRINE_JUMP(NP) VITRINE_JUMP(L) VITRINE_JUMP(NL)
         VITRINE_JUMP(LE) VITRINE_JUMP(NLE)
 #undef VITRINE_JUMP
+        {ZYDIS_MNEMONIC_LOOP, accepts_loop, jump_by_counter<true>},
+        {ZYDIS_MNEMONIC_JECXZ, accepts_counter, jump_by_counter<false>},
+        {ZYDIS_MNEMONIC_JRCXZ, accepts_counter, jump_by_counter<false>},
     };
     return rows;
 }

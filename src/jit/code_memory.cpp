@@ -41,4 +41,11 @@ void CodeMemory::patch(const u8* site, const void* target) {
     std::memcpy(write_ + (site - run_), &displacement, sizeof displacement);
 }
 
+void CodeMemory::always(const u8* jump) {
+    u8* const at = write_ + (jump - run_);
+    VERIFY(at[0] == 0x0f && at[1] >> 4 == 8);
+    at[0] = 0x90; // NOP
+    at[1] = 0xe9; // JMP
+}
+
 } // namespace vitrine::jit

@@ -25,6 +25,8 @@ public:
 
     /// Replaces the 32-bit displacement at `site` (a run address) so that the branch goes to `target`.
     void patch(const u8* site, const void* target);
+    /// Makes the conditional branch at `jump`, which has such a displacement, an unconditional one.
+    void always(const u8* jump);
 
     u64 used() const { return used_; }
     u64 size() const { return size_; }

@@ -438,6 +438,12 @@ void Emitter::cold_code() {
         enter_vectors();
         a.jmp(back);
     }
+    for (const auto& [begin, back, slow] : searches_) {
+        a.bind(begin);
+        a.call(asmjit::imm(environment_.stubs.look_up));
+        a.je(back);
+        a.jmp(slow);
+    }
     exit_codes();
 }
 

@@ -95,6 +95,7 @@ struct Stubs {
     const void* leave = nullptr;  ///< the run ends by departure r13, what follows lies rdx bytes from the start of the page
     const void* enter_vectors = nullptr; ///< the vector registers and MXCSR into the host's; changes rdx and flags
     const void* enter_wide_vectors = nullptr; ///< the same with all 512 bits
+    const void* look_up = nullptr; ///< the code at linear address r13 to rdx, and ZF = 1; also makes it a target. Changes rax, rdx and flags
 };
 
 /// How a run may end in translated code, as it is told to the translator. Lasts as long as the code's memory.
@@ -118,11 +119,13 @@ public:
     struct Environment {
         TranslatedAccess::Layout layout;
         Stubs stubs;
-        const void* jump_table = nullptr;
         std::deque<Departure>* departures = nullptr;
     };
 
-    /// Indirect branches look a block's code up by where its first byte lies in host memory.
+    /// Where the jump stands, in the head of a path, that is taken when the slice does not suffice.
+    static constexpr unsigned head_jump = 4;
+
+    /// A block's code by where its first byte lies in host memory: asked where no target is known yet.
     struct JumpEntry {
         const u8* block;
         const void* code;
@@ -200,7 +203,7 @@ public:
     /// Goes by edge `n` of the instruction's block, always or if the condition holds.
     void direct_edge(const Source& s, unsigned n, i64 target, int condition = -1);
     bool same_page(i64 offset) const { return offset >= 0 && offset < 4096; }
-    /// The target in `address` must be executable and translated: its code to t2, its page to kept[0].
+    /// The target in `address` must be executable and translated: its code to t2. `address` stays.
     void look_up_target();
     void check_executable();
     i32 at_run(std::size_t member) const { return environment_.layout.run + static_cast<i32>(member); }
@@ -261,6 +264,10 @@ private:
         asmjit::Label begin, back;
     };
     std::vector<VectorEntry> vector_entries_; ///< where they perhaps have to be brought in
+    struct Search {
+        asmjit::Label begin, back, slow;
+    };
+    std::vector<Search> searches_; ///< where a branch's target is not known
     const Source* recipe_ = nullptr;
     const Source* pointer_ = nullptr;
     std::vector<FaultPlace> fault_places_;

@@ -24,6 +24,11 @@ bool plain(const Source& s) {
     case ZYDIS_MNEMONIC_MOVSXD:
     case ZYDIS_MNEMONIC_ADD:
     case ZYDIS_MNEMONIC_SUB:
+    case ZYDIS_MNEMONIC_ADC:
+    case ZYDIS_MNEMONIC_SBB:
+    case ZYDIS_MNEMONIC_ADCX:
+    case ZYDIS_MNEMONIC_ADOX:
+    case ZYDIS_MNEMONIC_MULX:
     case ZYDIS_MNEMONIC_AND:
     case ZYDIS_MNEMONIC_OR:
     case ZYDIS_MNEMONIC_XOR:
@@ -64,7 +69,7 @@ Access access(const Source& s) {
     if (i.index != zero_register || i.segment == fs || i.segment == gs || i.address_mask != ~0ull || i.checked ||
         i.displacement != static_cast<i32>(i.displacement))
         return {};
-    for (unsigned n = 0; n < 2; ++n)
+    for (unsigned n = 0; n < 3; ++n)
         if (s.is_memory(n))
             return {i.base, i.displacement, s.size(n), (s.operands[n].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0};
     return {};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// MUL, IMUL, MULX, DIV and IDIV. The flags that the manual leaves open follow the interpreter's rule (x86/ops/undefined_flags.h); a
+// MUL, IMUL, MULX, ADCX, ADOX, DIV and IDIV. The flags that the manual leaves open follow the interpreter's rule (x86/ops/undefined_flags.h); a
 // division that might raise #DE is its handler's.
 #include "jit/forms.h"
 
@@ -100,6 +100,24 @@ void mulx(Emitter& e, const Source& s) {
     e.write(s.reg(0), size, t1);
 }
 
+/// ADCX and ADOX: the host's own, which leave the other flags in the host's too.
+template <asmjit::InstId id> void add_through(Emitter& e, const Source& s) {
+    const unsigned size = s.size(0);
+    const u16 to = s.reg(0);
+    host::Mem from;
+    if (s.is_memory(1))
+        from = e.memory(s, size, false);
+    const u16 needed = s.live | s.reads; // the host has perhaps no others
+    e.need_flags(needed);
+    const host::Gp value = e.change(to, size, t1);
+    if (s.is_memory(1))
+        e.a.emit(id, value, from);
+    else
+        e.a.emit(id, value, e.read(s.reg(1), size, t2));
+    e.finish(to, size, value);
+    e.flags_made(needed);
+}
+
 /// The quotient fits when the upper half is smaller than the divisor.
 void div(Emitter& e, const Source& s) {
     const unsigned size = s.size(0);
@@ -151,6 +169,8 @@ std::span<const Operation> multiply_operations() {
         {ZYDIS_MNEMONIC_MUL, wide, multiply<I::kIdMul>, no_flags, all_flags},
         {ZYDIS_MNEMONIC_IMUL, accepts_imul, imul, no_flags, all_flags},
         {ZYDIS_MNEMONIC_MULX, wide, mulx},
+        {ZYDIS_MNEMONIC_ADCX, wide, add_through<I::kIdAdcx>, cf, cf},
+        {ZYDIS_MNEMONIC_ADOX, wide, add_through<I::kIdAdox>, of, of},
         {ZYDIS_MNEMONIC_DIV, wide, div, all_flags, no_flags}, // its handler may be needed: flags must be home
         {ZYDIS_MNEMONIC_IDIV, wide, idiv, all_flags, no_flags},
     };

@@ -37,7 +37,6 @@ struct Facts {
     bool rotated = false, index = false; ///< rax is r13, rotated; the tags' place for r13
     unsigned last = 0;       ///< rdx is r13 plus that, less one; 0: not known
     bool paged = false;      ///< ... and the page of it
-    bool table = false;      ///< rdx is the table of jumps
     Address kept;            ///< what `host` is of TranslatedRun::kept[0]
 
     bool operator==(const Facts&) const = default;
@@ -54,7 +53,7 @@ struct Facts {
     }
     void rdx_written() {
         last = 0;
-        paged = table = false;
+        paged = false;
     }
     void flags_written() { compared = {}; }
 
@@ -70,7 +69,6 @@ struct Facts {
         bound = bound == o.bound ? bound : 0;
         rotated &= o.rotated;
         index &= o.index;
-        table &= o.table;
         if (last != o.last || paged != o.paged)
             last = 0, paged = false;
     }
@@ -147,10 +145,8 @@ private:
         }
         if (d.at(n, ZYDIS_REGISTER_R14, ZYDIS_REGISTER_RAX, 1))
             return f.bound == tag_mask && within(0, sizeof(TlbTags)) && !d.writes(n) ? nullptr : "not one of the TLB's tags";
-        if (d.at(n, ZYDIS_REGISTER_RDX, ZYDIS_REGISTER_RAX, 8)) {
-            constexpr u32 entries = 2 * (Emitter::jump_entries - 1);
-            return f.table && f.bound == entries && within(0, sizeof(Emitter::JumpEntry)) && !d.writes(n) ? nullptr : "not in the table of jumps";
-        }
+        if (d.at(n, ZYDIS_REGISTER_R14, ZYDIS_REGISTER_RAX, 8))
+            return f.bound == target_mask && within(at_targets, sizeof(Target)) && !d.writes(n) ? nullptr : "not one of the targets";
         return "no base that is known";
     }
 
@@ -183,6 +179,13 @@ private:
             const Stubs& stubs = context_.stubs;
             if (target == reinterpret_cast<u64>(stubs.handle)) {
                 arrive(next, {});
+                return nullptr;
+            }
+            if (target == reinterpret_cast<u64>(stubs.look_up)) {
+                f.rax_written();
+                f.rdx_written();
+                f.flags_written();
+                arrive(next, f);
                 return nullptr;
             }
             if (target != reinterpret_cast<u64>(stubs.enter_vectors) && target != reinterpret_cast<u64>(stubs.enter_wide_vectors))
@@ -265,8 +268,6 @@ private:
         case ZYDIS_MNEMONIC_MOV:
             if (d.reg(0, ZYDIS_REGISTER_RDX) && d.reg(1, ZYDIS_REGISTER_R13))
                 f.last = 1;
-            else if (d.reg(0, ZYDIS_REGISTER_RDX) && d.immediate(1))
-                f.table = d.operands[1].imm.value.u == reinterpret_cast<u64>(context_.jump_table);
             else if (d.reg(1, ZYDIS_REGISTER_R13) && d.at(0, in_state, ZYDIS_REGISTER_NONE) && d.displacement(0) == kept)
                 f.kept = before.host;
             else if (d.reg(0, ZYDIS_REGISTER_R13) && d.at(1, in_state, ZYDIS_REGISTER_NONE) && d.displacement(1) == kept)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Proves of a translated block, from its bytes alone, that it can touch nothing but what it is given: the processor's
-// state, the TLB's tags, the table of jumps, and guest RAM behind a probe that succeeded for as many bytes and for that
+// state, the TLB's tags and targets, and guest RAM behind a probe that succeeded for as many bytes and for that
 // kind of access.
 #pragma once
 
@@ -16,7 +16,6 @@ namespace vitrine::jit {
 struct ProofContext {
     TranslatedAccess::Layout layout;
     Stubs stubs;
-    const void* jump_table = nullptr;
 };
 
 /// The code as it will lie at `at`. `entries`: offsets besides 0 where it may be entered. Nothing if all is well, else

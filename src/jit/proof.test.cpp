@@ -20,8 +20,8 @@ namespace {
 /// Somewhere behind the block.
 const ProofContext context{{.tags = 0x4000, .segment_base = 0x4100, .run = 0x4200, .x87_quiet = 0x4300},
                            {reinterpret_cast<const void*>(0x10'0000), reinterpret_cast<const void*>(0x10'0100),
-                            reinterpret_cast<const void*>(0x10'0200), reinterpret_cast<const void*>(0x10'0300)},
-                           reinterpret_cast<const void*>(0x1234'0000)};
+                            reinterpret_cast<const void*>(0x10'0200), reinterpret_cast<const void*>(0x10'0300),
+                            reinterpret_cast<const void*>(0x10'0400)}};
 
 struct Code {
     asmjit::CodeHolder code;
@@ -42,6 +42,16 @@ struct Code {
         a.cmp(x86::rdx, x86::qword_ptr(tags, x86::rax, 0, tag));
         a.jne(slow);
         a.add(x86::r13, x86::qword_ptr(tags, x86::rax, 0, offsetof(TlbTags, addend)));
+    }
+
+    void target(u32 mask) {
+        a.rorx(x86::eax, x86::r13d, target_shift);
+        a.xor_(x86::eax, x86::r13d);
+        a.and_(x86::eax, mask);
+        a.cmp(x86::r13, x86::qword_ptr(tags, x86::rax, 3, at_targets));
+        a.jne(slow);
+        a.mov(x86::rdx, x86::qword_ptr(tags, x86::rax, 3, at_targets + 8));
+        a.jmp(x86::rdx);
     }
 
     std::string judge() {
@@ -91,9 +101,11 @@ TEST(Proof, WhatIsProbed) {
                   b.a.mov(x86::dword_ptr(x86::r13), x86::ecx);
               }),
               "proven");
+    EXPECT_EQ(judge([](Code& b) { b.target(target_mask); }), "proven");
 }
 
 TEST(Proof, WhatIsNot) {
+    EXPECT_TRUE(refused([](Code& b) { b.target(2 * target_mask); }, "not one of the targets"));
     EXPECT_TRUE(refused([](Code& b) { b.a.mov(x86::qword_ptr(x86::r13), x86::rcx); }, "more than was probed"));
     EXPECT_TRUE(refused([](Code& b) { b.a.mov(x86::rcx, x86::qword_ptr(x86::rbx)); }, "no base that is known"));
     EXPECT_TRUE(refused(

@@ -49,6 +49,14 @@ inline constexpr i32 tag_read = offsetof(TlbTags, read), tag_write = offsetof(Tl
                      tag_addend = offsetof(TlbTags, addend);
 static_assert(std::has_single_bit(sizeof(TlbTags)) && std::has_single_bit(TlbTable::entries));
 
+/// Where the target of an address lies: the address and the address shifted, exclusive or'ed, masked, times 8, from the
+/// first tag and that.
+inline constexpr u32 target_shift = 9, target_mask = 2 * (TlbTable::target_count - 1);
+inline constexpr i32 at_targets = offsetof(TlbTable::Fast, targets),
+                     at_any_targets = offsetof(TlbTable::Fast, any_targets);
+static_assert(sizeof(Target) == 16 && std::has_single_bit(TlbTable::target_count) &&
+              offsetof(TlbTable::Fast, tags) == 0);
+
 /// A host register by number, `size` bytes of it.
 inline host::Gp gp(unsigned n, unsigned size) {
     switch (size) {

@@ -11,6 +11,9 @@ namespace vitrine::jit {
 
 class Translator;
 
+/// What a machine's time on the host goes into: `outside` is what runs no guest code (devices, the scheduler, waiting).
+enum class Tier : u8 { outside, interpreter, translation, translated, count };
+
 /// Bytes of host code.
 inline constexpr u64 default_code_cache = 64 << 20, least_code_cache = 1 << 20, most_code_cache = 1 << 30;
 

@@ -83,6 +83,47 @@ void write_leave_vectors(Assembler& a, const TranslatedAccess::Layout& layout, b
     a.bind(done);
 }
 
+/// By the tag of the address and the table of blocks; what is found is a target from then on.
+void write_look_up(Assembler& a, const TranslatedAccess::Layout& layout) {
+    const asmjit::Label unknown = a.newLabel(), nowhere = a.newLabel();
+    const auto run = [&](std::size_t member) { // the return address lies in front
+        host::Mem m = run_field(layout, member);
+        m.addOffset(8);
+        return m;
+    };
+    const host::Gp low = host::gpd(t1.id());
+    a.rorx(low, host::gpd(address.id()), tag_shift);
+    a.and_(low, tag_mask);
+    a.mov(t2, address);
+    a.and_(t2, -4096);
+    a.cmp(t2, host::qword_ptr(tags, t1, 0, tag_exec));
+    a.jne(nowhere);
+    a.mov(run(offsetof(TranslatedRun, target)), address);
+    a.mov(t2, host::qword_ptr(tags, t1, 0, tag_addend));
+    a.add(t2, address);
+    a.mov(t1, t2);
+    a.shr(t1, 10);
+    a.xor_(t1, t2);
+    a.and_(low, 2 * (Emitter::jump_entries - 1));
+    a.mov(address, run(offsetof(TranslatedRun, blocks)));
+    a.cmp(t2, host::qword_ptr(address, t1, 3));
+    a.jne(unknown);
+    a.mov(t2, host::qword_ptr(address, t1, 3, 8));
+    a.mov(address, run(offsetof(TranslatedRun, target)));
+    a.rorx(low, host::gpd(address.id()), target_shift);
+    a.xor_(low, host::gpd(address.id()));
+    a.and_(low, target_mask);
+    a.mov(host::qword_ptr(tags, t1, 3, at_targets), address);
+    a.mov(host::qword_ptr(tags, t1, 3, at_targets + 8), t2);
+    a.mov(host::byte_ptr(tags, at_any_targets), 1);
+    a.cmp(low, low);
+    a.ret();
+    a.bind(unknown);
+    a.mov(address, run(offsetof(TranslatedRun, target)));
+    a.bind(nowhere);
+    a.ret();
+}
+
 const void* handle(State* state, Block* block, unsigned k) {
     return TranslatedAccess::handle(*static_cast<Cpu*>(state), *block, k & ~(slow_way | wants_quiet), k & slow_way, k & wants_quiet);
 }
@@ -162,6 +203,10 @@ StubOffsets write_stubs(Assembler& a, const TranslatedAccess::Layout& layout) {
     write_enter_vectors(a, layout, 64);
     a.push(t2);
     a.ret();
+
+    a.align(asmjit::AlignMode::kCode, 16);
+    at.look_up = a.offset();
+    write_look_up(a, layout);
     return at;
 }
 

@@ -11,7 +11,7 @@ using Enter = void (*)(State* state, const void* code);
 
 /// Writes the stubs. `offsets` gets where they begin.
 struct StubOffsets {
-    u64 enter, handle, leave, enter_vectors, enter_wide_vectors;
+    u64 enter, handle, leave, enter_vectors, enter_wide_vectors, look_up;
 };
 StubOffsets write_stubs(asmjit::x86::Assembler& a, const TranslatedAccess::Layout& layout);
 

@@ -103,7 +103,8 @@ void Translator::prepare(const Cpu& cpu) {
     const StubOffsets at = write_stubs(a, layout_);
     const u8* base = copy(code);
     enter_ = reinterpret_cast<Enter>(reinterpret_cast<u64>(base + at.enter));
-    stubs_ = {base + at.handle, base + at.leave, base + at.enter_vectors, base + at.enter_wide_vectors};
+    stubs_ = {base + at.handle, base + at.leave, base + at.enter_vectors, base + at.enter_wide_vectors,
+              base + at.look_up};
     kept_ = memory_.used();
     prepared_ = true;
     if (perf_map_)
@@ -146,9 +147,10 @@ void Translator::translate(Cpu& cpu, Block& block) {
         return;
     if (!prepared_)
         prepare(cpu);
+    tier_.store(Tier::translation, std::memory_order_relaxed);
     asmjit::CodeHolder code;
     VERIFY(code.init(asmjit::Environment::host(), reinterpret_cast<u64>(memory_.next())) == asmjit::kErrorOk);
-    const Emitter::Environment environment{layout_, stubs_, jump_table(block.mode).data(), &departures_};
+    const Emitter::Environment environment{layout_, stubs_, &departures_};
     u8 joined[2 * ZYDIS_MAX_INSTRUCTION_LENGTH];
     Emitter emitter(code, block.straddles() ? straddling(cpu, block, joined) : path(block), environment);
     emitter.emit(cpu.model(), cpu.code_mode());
@@ -170,6 +172,7 @@ void Translator::translate(Cpu& cpu, Block& block) {
         prove({at, code.codeSize()}, code, emitter);
     block.code = at;
     ++stats_.blocks;
+    tier_.store(Tier::interpreter, std::memory_order_relaxed);
     if (perf_map_) [[unlikely]]
         fmt::print(perf_map_.get(), "{:x} {:x} guest {:x}\n", reinterpret_cast<u64>(at), code.codeSize(), cpu.rip);
 }
@@ -178,7 +181,7 @@ void Translator::prove(std::span<const u8> bytes, const asmjit::CodeHolder& code
     std::vector<u64> entries;
     for (const Emitter::FaultPlace& p : emitter.fault_places())
         entries.push_back(code.labelOffset(p.slow));
-    const auto wrong = disprove(bytes, reinterpret_cast<u64>(bytes.data()), entries, {layout_, stubs_, emitter.environment().jump_table});
+    const auto wrong = disprove(bytes, reinterpret_cast<u64>(bytes.data()), entries, {layout_, stubs_});
     if (wrong)
         bug("translated code that cannot be proven: " + *wrong, __FILE__, __LINE__);
 }
@@ -192,14 +195,18 @@ void Translator::follow(Cpu& cpu, Block& block) {
 Block*& Translator::run(Cpu& cpu, Block& block) {
     if (last_)
         follow(cpu, block);
-    reached(block);
+    reached(cpu, block);
+    if (std::ranges::find(cpus_, &cpu) == cpus_.end()) [[unlikely]]
+        cpus_.push_back(&cpu);
     ++stats_.runs;
     const u64 before = cpu.retired;
     TranslatedAccess::begin(cpu, block);
     TranslatedAccess::run(cpu).handled = handled_.data();
     HostCodeRange::use_signal_stack();
     running_ = &cpu;
+    tier_.store(Tier::translated, std::memory_order_relaxed);
     enter_(&cpu, block.code);
+    tier_.store(Tier::interpreter, std::memory_order_relaxed);
     running_ = nullptr;
     TranslatedRun& r = TranslatedAccess::run(cpu);
     if (r.edge >= TranslatedRun::by_handler) {
@@ -289,6 +296,8 @@ void Translator::forget(Block& head) {
         entry = {};
     if (last_ && last_->head == &head)
         last_ = nullptr;
+    // Processors may know it as a target: it ends the run where it begins.
+    memory_.always(static_cast<const u8*>(head.code) + Emitter::head_jump);
     head.code = nullptr;
     head.heat = 0;
     translations_.erase(found);
@@ -308,6 +317,8 @@ void Translator::flush() {
     fault_places_.clear();
     for (auto& [mode, table] : jump_tables_)
         table->fill({});
+    for (Cpu* cpu : cpus_)
+        TranslatedAccess::forget_targets(*cpu);
     last_ = nullptr;
     memory_.rewind(kept_);
     ++stats_.flushes;

@@ -11,6 +11,7 @@
 #include "x86/translator_port.h"
 
 #include <array>
+#include <atomic>
 #include <cstdio>
 #include <deque>
 #include <memory>
@@ -31,7 +32,11 @@ public:
         if (last_)
             follow(cpu, block);
     }
-    void reached(Block& block) override { jump_table(block.mode)[Emitter::jump_index(reinterpret_cast<u64>(block.host))] = {block.host, block.code}; }
+    void reached(Cpu& cpu, Block& block) override {
+        JumpTable& table = jump_table(block.mode);
+        table[Emitter::jump_index(reinterpret_cast<u64>(block.host))] = {block.host, block.code};
+        TranslatedAccess::run(cpu).blocks = table.data();
+    }
     void dropped(Block& block) override;
     void between_blocks() override {
         if (memory_.room() < reserve)
@@ -39,6 +44,9 @@ public:
     }
 
     TranslatorStats stats() const;
+
+    /// What it is at just now, for another thread that looks at it. Code that goes to handlers counts as translated.
+    Tier tier() const { return tier_.load(std::memory_order_relaxed); }
 
     /// From now on proves of each block that it touches nothing but what it may (jit/proof.h); builds with DCHECK do so anyway.
     void prove_blocks() { proves_ = true; }
@@ -97,9 +105,11 @@ private:
     std::unordered_map<Block*, std::vector<Block*>> heads_; ///< of the paths that go through a block, but do not begin there
     std::deque<Departure> departures_;
     Cpu* running_ = nullptr;
+    std::vector<Cpu*> cpus_; ///< that have run translated code
     const Departure* last_ = nullptr; ///< how the run before ended, if that was at a joint
     u64 last_rip_ = 0;
     TranslatorStats stats_;
+    std::atomic<Tier> tier_{Tier::interpreter};
     std::vector<u64> handled_; ///< TranslatedRun::handled
     std::unique_ptr<std::FILE, int (*)(std::FILE*)> perf_map_{nullptr, &std::fclose};
 };

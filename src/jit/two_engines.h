@@ -76,6 +76,7 @@ inline void compare(const Program& program, u64 slice, u64 slices, const std::fu
         ASSERT_EQ(x.fop, y.fop);
         ASSERT_EQ(x.last_operand, y.last_operand);
         ASSERT_EQ(x.zmm, y.zmm);
+        ASSERT_EQ(x.mxcsr, y.mxcsr) << "slice " << n << " of " << slice;
         if (a == RunEnd::stopped)
             break;
     }

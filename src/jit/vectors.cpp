@@ -89,7 +89,7 @@ void vector(Emitter& e, const Source& s) {
     const VectorForm form(d);
     const HostForm bytes = *host_form(d, places);
     const bool wide = (s.mode->xcr0 & 2) != 0;
-    if (form.unit != FpuUnit::mmx)
+    if (form.unit != FpuUnit::mmx || form.floating) // conversions from memory to MMX registers go by MXCSR too
         e.need_vectors(wide);
     if (form.floating)
         e.save_flags();

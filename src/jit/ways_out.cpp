@@ -89,17 +89,15 @@ void Emitter::check_executable() {
 }
 
 void Emitter::look_up_target() {
-    check_executable();
-    a.mov(run_field(offsetof(TranslatedRun, kept)), t2);
-    a.add(address, host::qword_ptr(tags, t1, 0, tag_addend));
-    a.mov(t1, address);
-    a.shr(t1, 10);
-    a.xor_(t1, address);
-    a.and_(host::gpd(t1.id()), 2 * (jump_entries - 1));
-    a.mov(t2, reinterpret_cast<u64>(environment_.jump_table));
-    a.cmp(address, host::qword_ptr(t2, t1, 3));
-    a.jne(slow());
-    a.mov(t2, host::qword_ptr(t2, t1, 3, 8));
+    const host::Gp index = host::gpd(t1.id()), low = host::gpd(address.id());
+    a.rorx(index, low, target_shift);
+    a.xor_(index, low);
+    a.and_(index, target_mask);
+    a.cmp(address, host::qword_ptr(tags, t1, 3, at_targets));
+    searches_.push_back({a.newLabel(), a.newLabel(), slow()});
+    a.jne(searches_.back().begin);
+    a.mov(t2, host::qword_ptr(tags, t1, 3, at_targets + 8));
+    a.bind(searches_.back().back);
 }
 
 } // namespace vitrine::jit

@@ -164,3 +164,30 @@ TEST(X87, MmxSharesTheRegisters) {
     for (const u64 slice : {1, 7, 60'000})
         compare(program, slice, 60'000 / slice + 1);
 }
+
+/// These have no vector register, and yet MXCSR rounds them and takes their exceptions.
+TEST(X87, ConversionsFromMemoryToMmxGoByMxcsr) {
+    const Program program = [](x86::Assembler& a) {
+        const asmjit::Label loop = a.newLabel();
+        a.mov(x86::rsi, data);
+        a.fninit();
+        a.bind(loop);
+        a.add(x86::dword_ptr(x86::rsi), 3);
+        a.add(x86::qword_ptr(x86::rsi, 24), 7);
+        a.cvtps2pi(x86::mm1, x86::qword_ptr(x86::rsi));
+        a.cvttps2pi(x86::mm2, x86::qword_ptr(x86::rsi));
+        a.cvtpd2pi(x86::mm3, x86::xmmword_ptr(x86::rsi, 16));
+        a.paddd(x86::mm1, x86::mm3);
+        a.movq(x86::qword_ptr(x86::rsi, 64), x86::mm1);
+        a.jmp(loop);
+    };
+    const auto prepare = [](Machine& m) {
+        m.cpu.fpu.mxcsr = 0x5f80; // up, everything masked
+        m.write<u32>(data, 0x4020'0000);
+        m.write<u32>(data + 4, 0xc4a0'1234);
+        m.write<u64>(data + 16, 0x4058'cccc'cccc'cccd);
+        m.write<u64>(data + 24, 0xbfe0'0000'0000'0001);
+    };
+    for (const u64 slice : {1, 7, 60'000})
+        compare(program, slice, 60'000 / slice + 1, prepare);
+}

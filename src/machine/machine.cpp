@@ -374,6 +374,10 @@ std::optional<jit::TranslatorStats> Machine::translator_stats() const {
     return translator_ ? std::optional(translator_->stats()) : std::nullopt;
 }
 
+jit::Tier Machine::tier() const {
+    return !scheduler_.running() ? jit::Tier::outside : translator_ ? translator_->tier() : jit::Tier::interpreter;
+}
+
 u64 Machine::retired() const {
     u64 n = 0;
     for (const auto& cpu : cpus_)

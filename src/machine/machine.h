@@ -64,6 +64,9 @@ public:
     /// Nothing when the interpreter runs everything.
     std::optional<jit::TranslatorStats> translator_stats() const;
 
+    /// What the machine is at just now; the one thing that another thread may ask.
+    jit::Tier tier() const;
+
     /// The translator names its blocks for perf from now on; false when it cannot write the map.
     bool name_for_perf();
 

@@ -32,12 +32,12 @@ Scheduler::Turn Scheduler::turn(u64 most) {
 
     Processor& p = *processors_[present_];
     u64 used = 0;
-    running_ = true;
+    running_.store(true, std::memory_order_relaxed);
     quantum_over_ = false;
     clock_.set_runner(&p.runner());
     const RunEnd end = p.run(budget, used);
     clock_.set_runner(nullptr);
-    running_ = false;
+    running_.store(false, std::memory_order_relaxed);
 
     instructions_ += used;
     clock_.advance_to(now + used);

@@ -6,6 +6,7 @@
 #include "base/visitor.h"
 #include "x86/cpu.h"
 
+#include <atomic>
 #include <span>
 #include <vector>
 
@@ -50,6 +51,7 @@ public:
     unsigned present() const { return present_; }
 
     /// Virtual nanoseconds executed so far, all processors together: what the command line calls instructions.
+    bool running() const { return running_.load(std::memory_order_relaxed); }
     u64 instructions() const { return instructions_ + (running_ ? processors_[present_]->runner().elapsed() : 0); }
 
     /// Virtual time at which a processor last executed something.
@@ -69,7 +71,8 @@ private:
     u64 left_ = quantum; ///< of the present processor's quantum
     u64 instructions_ = 0;
     u64 last_ran_ = 0;
-    bool running_ = false, quantum_over_ = false; ///< only while a slice runs
+    std::atomic<bool> running_ = false; ///< while a slice runs; the one thing that another thread may ask
+    bool quantum_over_ = false;         ///< only while a slice runs
 };
 
 } // namespace vitrine::machine

@@ -8,7 +8,7 @@
 #include "pci/plain_dma.h"
 #include "pci/root.h"
 
-#include <cstring>
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -55,10 +55,10 @@ private:
         }
         if (at_ + n > data.size()) {
             refused = "too short";
-            std::memset(p, 0, n);
+            std::fill_n(static_cast<u8*>(p), n, u8{0});
             return;
         }
-        std::memcpy(p, data.data() + at_, n);
+        std::copy_n(data.data() + at_, n, static_cast<u8*>(p)); // nothing may be no memory at all
         at_ += n;
     }
 

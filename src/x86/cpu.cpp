@@ -333,7 +333,7 @@ const Block* Cpu::next_translated(Block*& guess) {
     Block* const block = known_block(guess);
     if (!block || !block->code || slice_budget_ - slice_used_ < block->instructions.size())
         return nullptr;
-    translator_->reached(*block);
+    translator_->reached(*this, *block);
     TranslatedAccess::begin(*this, *block);
     return block;
 }

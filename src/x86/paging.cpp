@@ -253,8 +253,12 @@ void Cpu::set_tags(Translation& t, TlbTable& table) {
     TlbTags& tags = table.tags(t.linear);
     const Physical page = t.physical();
     u8* const host = space_.host(page);
+    const bool was_executable = tags.exec != TlbTable::no_tag;
     tags.read = tags.write = tags.exec = TlbTable::no_tag;
-    if (!host || (apic_ && apic_->covers(page)) || apic_page(page) || watched(t.linear))
+    const bool direct = host && !(apic_ && apic_->covers(page)) && !apic_page(page) && !watched(t.linear);
+    if (was_executable && !(direct && (t.page & Translation::executable)))
+        table.forget_targets();
+    if (!direct)
         return;
     tags.addend = reinterpret_cast<u64>(host) - t.linear;
     if (t.page & Translation::readable)

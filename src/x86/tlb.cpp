@@ -17,10 +17,23 @@ u64 bytes_of(const Translation& t) { return t.size_class() == 2 ? 1_GiB : t.size
 } // namespace
 
 TlbTable::TlbTable()
-    : tags_owner_(std::make_unique<std::array<TlbTags, entries>>()),
-      translations_owner_(std::make_unique<std::array<Translation, entries>>()), tags_(tags_owner_->data()),
-      translations_(translations_owner_->data()) {
-    tags_owner_->fill(no_tags);
+    : fast_(std::make_unique<Fast>()), translations_owner_(std::make_unique<std::array<Translation, entries>>()),
+      tags_(fast_->tags.data()), translations_(translations_owner_->data()) {
+    fast_->tags.fill(no_tags);
+    clear_targets();
+}
+
+/// No address is looked for where these lie: 0 belongs to the first of them, and 2 does not.
+void TlbTable::clear_targets() {
+    fast_->targets.fill({0, nullptr});
+    fast_->targets[0].linear = 2;
+    fast_->any_targets = 0;
+}
+
+void TlbTable::clear_tags(unsigned i) {
+    if (tags_[i].exec != no_tag)
+        forget_targets();
+    tags_[i] = no_tags;
 }
 
 Translation& TlbTable::fill(const Translation& t) {
@@ -35,13 +48,13 @@ Translation& TlbTable::fill(const Translation& t) {
         large_high_ = std::max(large_high_, low + bytes_of(t) - 1);
     }
     translations_[i] = t;
-    tags_[i] = no_tags;
+    clear_tags(i);
     return translations_[i];
 }
 
 void TlbTable::clear(unsigned i) {
     translations_[i] = Translation{};
-    tags_[i] = no_tags;
+    clear_tags(i);
 }
 
 void TlbTable::flush(bool keep_global) {
@@ -76,7 +89,7 @@ void TlbTable::invalidate(u64 linear, bool only_global) {
 
 void TlbTable::drop_tags() {
     for (const u16 i : filled_)
-        tags_[i] = no_tags;
+        clear_tags(i);
 }
 
 void TlbTable::drop_tags(Physical page, bool write_only) {
@@ -85,7 +98,7 @@ void TlbTable::drop_tags(Physical page, bool write_only) {
             if (write_only)
                 tags_[i].write = no_tag;
             else
-                tags_[i] = no_tags;
+                clear_tags(i);
         }
 }
 
@@ -199,6 +212,13 @@ void Tlb::drop_tags(Physical page, bool write_only) {
         for (auto& t : s.tables)
             if (t)
                 t->drop_tags(page, write_only);
+}
+
+void Tlb::forget_targets() {
+    for (TlbSpace& s : spaces_)
+        for (auto& t : s.tables)
+            if (t)
+                t->forget_targets();
 }
 
 void Tlb::state(Visitor& v) {

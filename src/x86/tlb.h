@@ -20,6 +20,13 @@ struct TlbTags {
     u64 addend; ///< host address minus linear address
 };
 
+/// Where translated code goes on at a linear address: derived too. Only believed while the page's exec tag stands, so
+/// that whoever takes that away forgets all of the table's.
+struct Target {
+    u64 linear;
+    const void* code;
+};
+
 class StaleCache;
 
 /// One cached translation: machine state.
@@ -47,6 +54,14 @@ class TlbTable {
 public:
     static constexpr unsigned entries = 8192; ///< few enough pages are in use at a time that two of them seldom meet at one index
     static constexpr u64 no_tag = 1;
+    static constexpr unsigned target_count = 4096;
+
+    /// What translated code looks at, in one piece: `tags` at its start.
+    struct Fast {
+        std::array<TlbTags, entries> tags;
+        std::array<Target, target_count> targets;
+        u8 any_targets = 0; ///< set by whoever fills in one
+    };
 
     TlbTable();
 
@@ -54,8 +69,21 @@ public:
 
     TlbTags& tags(u64 linear) { return tags_[index(linear)]; }
 
-    /// All of them; the address lasts as long as the table.
+    /// All of them, the beginning of a Fast; the address lasts as long as the table.
     TlbTags* all_tags() { return tags_; }
+
+    void forget_targets() {
+        if (fast_->any_targets)
+            clear_targets();
+    }
+
+    /// The targets are those of one mode's code.
+    void use_targets(u32 mode) {
+        if (mode == targets_mode_) [[likely]]
+            return;
+        forget_targets();
+        targets_mode_ = mode;
+    }
 
     Translation* find(u64 linear) {
         Translation& t = translations_[index(linear)];
@@ -79,13 +107,16 @@ public:
 
 private:
     void clear(unsigned i);
+    void clear_tags(unsigned i);
+    void clear_targets();
 
-    std::unique_ptr<std::array<TlbTags, entries>> tags_owner_;
+    std::unique_ptr<Fast> fast_;
     std::unique_ptr<std::array<Translation, entries>> translations_owner_;
     TlbTags* tags_;
     Translation* translations_;
     std::vector<u16> filled_; ///< indices that may hold something, so that a flush costs what was filled
     std::array<bool, entries> listed_{};
+    u32 targets_mode_ = 0;
     u64 large_low_ = ~0ull, large_high_ = 0; ///< linear range covered by entries from large pages
 };
 
@@ -141,6 +172,8 @@ public:
     void invalidate(u64 linear, u16 vpid);
     void drop_tags();
     void drop_tags(Physical page, bool write_only);
+    /// Translated code has gone.
+    void forget_targets();
 
     /// Whoever keeps translations beyond the tables, which are then no more than its front: every invalidation is told.
     void set_keeper(StaleCache* keeper) { keeper_ = keeper; }

@@ -22,6 +22,11 @@ void TranslatedAccess::begin(Cpu& cpu, const Block& block) {
     TranslatedRun& r = cpu.translated_;
     r.left = r.synced = static_cast<i64>(cpu.slice_budget_ - cpu.slice_used_);
     r.page = cpu.rip - block.start.page_offset();
+    cpu.table_->use_targets(block.mode);
+}
+
+void TranslatedAccess::forget_targets(Cpu& cpu) {
+    cpu.tlb_.forget_targets();
 }
 
 /// Brings Cpu's account of time up to the head of the running block (`block_size` instructions are charged and not yet run).
@@ -72,6 +77,7 @@ const void* TranslatedAccess::handle(Cpu& cpu, Block& block, unsigned k, bool sl
             cpu.block_first_ = cpu.current_ = nullptr;
             if (cpu.attention_ || !still_mapped(cpu, block))
                 kick(cpu);
+            cpu.table_->use_targets(block.mode); // it may be another table now
             return follows;
         }
     }

@@ -20,6 +20,8 @@ struct TranslatedRun {
     u64 edge = 0;           ///< ... and which of its followers comes next, or one of the values below
     const void* departure = nullptr; ///< the translator's own record of it, unless a handler ended the run
     u64 kept[2]{};          ///< across the second probe of one instruction
+    u64 target = 0;         ///< of a branch that is being looked up
+    const void* blocks = nullptr; ///< the translator's table of where code is for a block's first byte, in the running mode
     u64 vectors = 0;        ///< 0: the vector registers and MXCSR are in State; else that many bytes of each are in the host's registers
     void* stack = nullptr;  ///< the host's own
     u32 host_mxcsr = 0;     ///< the host's own
@@ -52,7 +54,7 @@ public:
     virtual void met(Cpu& cpu, Block& block) = 0;
 
     /// Translated code comes to this block, which has code, by way of the processor: remembers where indirect branches find it.
-    virtual void reached(Block& block) = 0;
+    virtual void reached(Cpu& cpu, Block& block) = 0;
 
     /// The bytes of a block changed that has code, or is part of another's.
     virtual void dropped(Block& block) = 0;
@@ -84,6 +86,8 @@ public:
     static void end(Cpu& cpu, i64 offset, bool checked);
     /// The run ends at the next head of a block.
     static void kick(Cpu& cpu);
+    /// No translated code is there any more.
+    static void forget_targets(Cpu& cpu);
     /// Whether the code page's translation is still the one under which the block was entered.
     static bool still_mapped(const Cpu& cpu, const Block& block);
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes blocks so that most of them come far: an instruction that raises an exception is taken back more often than not.
+// Blocks in the interpreter and in the translator: each is run as a whole and in part, and everything is compared after each run.
 #include "blocks.h"
 
-#include "compare.h"
-#include "jit/forms.h"
+#include "block_maker.h"
 
+#include "machine/hash_visitor.h"
+
+#include <algorithm>
 #include <cstdio>
 #include <fmt/format.h>
 
@@ -12,162 +14,143 @@ namespace vitrine::oracle {
 
 namespace {
 
-constexpr unsigned most_instructions = 12, most_bytes = 200;
+constexpr u64 between_hashes = 1000; ///< blocks after which whole processors are compared, TLBs and all
 
 class Blocks {
 public:
-    Blocks(const Repertoire& repertoire, u64 seed, Progress& p) : repertoire_(repertoire), seed_(seed), progress_(p) {
-        for (const auto rows : jit::all_operations())
-            for (const jit::Operation& o : rows)
-                (rows.data() == jit::vector_operations().data() ? vectors_ : rows.data() == jit::x87_operations().data() ? x87_ : natives_)
-                    .push_back(o.mnemonic);
-    }
+    Blocks(const Repertoire& repertoire, const CpuModel& model, u64 seed, Progress& p) : maker_(repertoire, model), seed_(seed), progress_(p) { renew(); }
 
     void run(u64 index);
 
 private:
-    bool compare(const Case& begin, std::span<const u8> bytes, u64 count, std::vector<std::string>& lines);
-    bool both(const Case& begin, std::span<const u8> bytes, u64 count);
+    void renew() {
+        interpreter_ = std::make_unique<Guest>(false, 2);
+        translator_ = std::make_unique<Guest>(true, 2);
+    }
+    bool round(u64 count, bool paths, bool flush);
+    std::vector<std::string> differences(bool one_ended, bool other_ended);
+    void fail(u64 index, u64 count, const std::vector<std::string>& lines);
 
-    bool make(Case& c, Random& random, u64 index, unsigned mode);
-
-    const Repertoire& repertoire_;
-    std::vector<ZydisMnemonic> natives_, vectors_, x87_;
+    BlockMaker maker_;
     u64 seed_;
     Progress& progress_;
-    std::unique_ptr<Guest> interpreter_ = std::make_unique<Guest>(false), translator_ = std::make_unique<Guest>(true);
-    std::unique_ptr<Case> first_ = std::make_unique<Case>(), next_ = std::make_unique<Case>();
-    std::unique_ptr<Side> one_ = std::make_unique<Side>(), other_ = std::make_unique<Side>();
-    std::string why_;
+    std::unique_ptr<Guest> interpreter_, translator_;
+    std::unique_ptr<MadeBlock> block_ = std::make_unique<MadeBlock>();
+    std::vector<std::string> lines_;
+    u64 since_hash_ = 0;
+    bool translated_ = false;
 };
 
-/// False when some instruction is not implemented: such a block is no block.
-bool Blocks::both(const Case& begin, std::span<const u8> bytes, u64 count) {
-    const u64 before = interpreter_->retired(), before_other = translator_->retired();
-    if (!interpreter_->run_block(begin, bytes, count, *one_, why_) || !translator_->run_block(begin, bytes, count, *other_, why_)) {
-        interpreter_ = std::make_unique<Guest>(false);
-        translator_ = std::make_unique<Guest>(true);
-        return false;
-    }
-    if (interpreter_->retired() - before != translator_->retired() - before_other)
-        one_->registers.rip ^= bit(63); // so that it is a difference
-    return true;
+machine::Hash128 hash(Guest& g) {
+    machine::HashVisitor v;
+    g.machine().cpu.state(v);
+    return v.take(0);
 }
 
-bool Blocks::compare(const Case& begin, std::span<const u8> bytes, u64 count, std::vector<std::string>& lines) {
-    if (!both(begin, bytes, count))
-        return true;
-    if (one_->ending == other_->ending && one_->registers == other_->registers && one_->memory == other_->memory)
-        return true;
-    if (one_->registers.rip >> 63 != other_->registers.rip >> 63)
-        lines.push_back("another number of instructions");
+std::vector<std::string> Blocks::differences(bool one_ended, bool other_ended) {
+    std::vector<std::string> lines;
+    const Cpu &a = interpreter_->machine().cpu, &b = translator_->machine().cpu;
+    const auto differ = [&](std::string_view what, auto one, auto other) {
+        if (one != other)
+            lines.push_back(fmt::format("{}: interpreter {:x}, translator {:x}", what, one, other));
+    };
+    const auto same = [&](std::string_view what, bool equal) {
+        if (!equal)
+            lines.emplace_back(what);
+    };
+    differ("stopped", one_ended, other_ended);
     for (unsigned n = 0; n < 16; ++n)
-        if (one_->registers.gpr[n] != other_->registers.gpr[n])
-            lines.push_back(fmt::format("gpr {}: interpreter {:x}, translator {:x}", n, one_->registers.gpr[n], other_->registers.gpr[n]));
-    if (one_->registers.rflags != other_->registers.rflags)
-        lines.push_back(fmt::format("rflags: interpreter {:x}, translator {:x}", one_->registers.rflags, other_->registers.rflags));
-    if (one_->registers.rip != other_->registers.rip)
-        lines.push_back(fmt::format("rip: interpreter {:x}, translator {:x}", one_->registers.rip, other_->registers.rip));
-    for (unsigned n = 0; n < 32; ++n)
-        if (one_->registers.zmm[n] != other_->registers.zmm[n])
-            lines.push_back(fmt::format("zmm {}", n));
-    if (one_->registers.mxcsr != other_->registers.mxcsr)
-        lines.push_back(fmt::format("mxcsr: interpreter {:x}, translator {:x}", one_->registers.mxcsr, other_->registers.mxcsr));
-    if (!(one_->ending == other_->ending))
-        lines.push_back(fmt::format("ending: interpreter {} {} {:x}, translator {} {} {:x}", one_->ending.fault, one_->ending.vector, one_->ending.cr2,
-                                    other_->ending.fault, other_->ending.vector, other_->ending.cr2));
-    if (one_->memory != other_->memory)
-        lines.push_back("memory");
-    if (one_->registers.x87 != other_->registers.x87)
-        lines.push_back("x87");
-    const auto pointers = [](const Registers& r) { return fmt::format("{:x} {:x} {:x}", r.fip, r.fdp, r.fop); };
-    if (pointers(one_->registers) != pointers(other_->registers))
-        lines.push_back(fmt::format("FIP, FDP, FOP: interpreter {}, translator {}", pointers(one_->registers), pointers(other_->registers)));
-    if (lines.empty())
-        lines.push_back("mask registers");
-    return false;
+        if (a.gpr[n] != b.gpr[n])
+            differ(fmt::format("gpr {}", n), a.gpr[n], b.gpr[n]);
+    differ("rip", a.rip, b.rip);
+    differ("rflags", a.rflags(), b.rflags());
+    differ("instructions retired", a.retired, b.retired);
+    differ("virtual time", interpreter_->machine().clock.now(), translator_->machine().clock.now());
+    differ("cr2", a.cr2, b.cr2);
+    differ("mxcsr", a.fpu.mxcsr, b.fpu.mxcsr);
+    differ("fip", a.fpu.fip, b.fpu.fip);
+    differ("fdp", a.fpu.fdp, b.fpu.fdp);
+    differ("fop", a.fpu.fop, b.fpu.fop);
+    same("x87", a.fpu.x87 == b.fpu.x87);
+    same("vectors", a.fpu.zmm == b.fpu.zmm);
+    same("masks", a.fpu.k == b.fpu.k);
+    for (unsigned n = 0; n < segment_count; ++n)
+        differ("a segment's base", a.segments[n].base, b.segments[n].base);
+    const Event *one = interpreter_->ended_by(), *other = translator_->ended_by();
+    differ("exception", one ? static_cast<int>(one->vector) : -1, other ? static_cast<int>(other->vector) : -1);
+    if (one && other) {
+        differ("its error", one->has_error ? one->error : 0, other->has_error ? other->error : 0);
+        differ("its address", one->cr2, other->cr2);
+        differ("its kind", static_cast<int>(one->kind), static_cast<int>(other->kind));
+    }
+    same("data", std::ranges::equal(interpreter_->data_memory(), translator_->data_memory()));
+    same("code", std::ranges::equal(interpreter_->code_memory(), translator_->code_memory()));
+    return lines;
 }
 
-/// Mostly what the translator does itself.
-bool Blocks::make(Case& c, Random& random, u64 index, unsigned mode) {
-    static constexpr u8 bits[] = {64, 32};
-    if (random.chance(20))
-        return repertoire_.make(c, seed_, index, progress_) && c.bits == bits[mode];
-    const u64 dice = random.below(100);
-    const auto& among = dice < 60 ? natives_ : dice < 80 ? vectors_ : x87_;
-    return repertoire_.make_one(c, seed_, index, among[random.below(among.size())], mode);
+/// False when something differs. `flush`: with empty TLBs.
+bool Blocks::round(u64 count, bool paths, bool flush) {
+    bool ran[2];
+    for (unsigned n = 0; n < 2; ++n) {
+        Guest& g = n ? *translator_ : *interpreter_;
+        g.put_block(*block_->setting, block_->begin, block_->bytes);
+        if (flush)
+            g.machine().cpu.flush_tlb(false);
+        if (n)
+            translated_ |= g.translate(paths);
+        ran[n] = g.go(count);
+    }
+    lines_ = differences(ran[0], ran[1]);
+    if (!ran[0] || !ran[1]) { // not implemented, or nothing goes on: it would stay so
+        ++progress_.by_mnemonic[block_->setting - settings().data()].unimplemented;
+        renew();
+    }
+    return lines_.empty();
 }
 
-/// 32-bit code with flat segments, which is what the translator takes; FS and GS may be moved.
-bool flat(const Case& c) {
-    for (const SegmentName s : {es, cs, ss, ds})
-        if (c.bases[s] != 0 || c.limits[s] != 0xffff'ffff)
-            return false;
-    return true;
+void Blocks::fail(u64 index, u64 count, const std::vector<std::string>& lines) {
+    renew(); // what has become different would stay so
+    ++progress_.by_mnemonic[block_->setting - settings().data()].failed;
+    if (progress_.shown++ >= 20)
+        return;
+    std::string report = fmt::format("FAIL seed {} block {}: {}, {} instructions of time:\n{}", seed_, index, block_->setting->name, count, block_->text());
+    for (const std::string& line : lines)
+        report += "  " + line + '\n';
+    std::fputs(report.c_str(), stdout);
+    std::fflush(stdout);
 }
 
 void Blocks::run(u64 index) {
-    Random random(seed_, index);
-    const unsigned mode = random.chance(30); // of all code: 64- or 32-bit
-    if (!make(*first_, random, index * 64, mode) || (mode == 1 && !flat(*first_)))
+    maker_.make(*block_, seed_, index);
+    if (block_->lengths.empty())
         return;
-    if (mode == 1 && random.chance(20)) // what 32-bit code cannot see of registers
-        for (unsigned n = 0; n < 8; ++n)
-            first_->registers.gpr[n] |= random.next() << 32;
-    first_->registers.rflags &= ~(rflags::tf | rflags::ac);
-    first_->address = first_->registers.rip = code_page + random.below(64);
-    const unsigned wanted = 2 + static_cast<unsigned>(random.below(most_instructions - 1));
-    std::vector<u8> bytes;
-    std::string text;
-    unsigned instructions = 0;
-    for (unsigned n = 0; n < 4 * wanted && instructions < wanted && bytes.size() < most_bytes; ++n) {
-        const Case& c = n == 0 ? *first_ : *next_;
-        if (n > 0 && !make(*next_, random, index * 64 + n, mode))
-            continue;
-        bytes.insert(bytes.end(), c.bytes.begin(), c.bytes.begin() + c.length);
-        if (!interpreter_->run_block(*first_, bytes, instructions + 1, *one_, why_)) {
-            interpreter_ = std::make_unique<Guest>(false);
-            bytes.resize(bytes.size() - c.length);
-            continue;
+    Random r(seed_ ^ 0x5eed, index);
+    Counts& counts = progress_.by_mnemonic[block_->setting - settings().data()];
+    translated_ = false;
+    const u64 instructions = block_->lengths.size(), whole = instructions + 1 + r.below(24);
+    // What follows what is known only after a run.
+    const unsigned rounds = block_->branches ? 3 : 2;
+    for (unsigned n = 0; n < rounds; ++n) {
+        const u64 count = n == 1 ? 1 + r.below(instructions) : whole;
+        if (!round(count, n > 0, r.chance(3)))
+            return fail(index, count, lines_);
+        if (n == 0) {
+            ++counts.run;
+            counts.faulted += interpreter_->ended_by() != nullptr;
         }
-        if (one_->ending.fault && !random.chance(15)) {
-            bytes.resize(bytes.size() - c.length);
-            continue;
-        }
-        text += "    " + c.text() + '\n';
-        ++instructions;
-        if (one_->ending.fault)
-            break;
     }
-    if (bytes.empty())
-        return;
-    ++progress_.by_mnemonic[0].run;
-    progress_.by_mnemonic[0].faulted += one_->ending.fault;
-    const u64 translated = translator_->translator()->stats().blocks;
-    const u64 counts[] = {instructions + 1ull, instructions + 1ull, instructions + 1 + random.below(40), 1 + random.below(instructions + 1)};
-    for (const u64 count : counts) {
-        std::vector<std::string> lines;
-        const bool equal = compare(*first_, bytes, count, lines);
-        if (count == counts[0])
-            progress_.by_mnemonic[0].skipped += translator_->translator()->stats().blocks != translated;
-        if (equal)
-            continue;
-        ++progress_.by_mnemonic[0].failed;
-        if (progress_.shown++ < 20) {
-            std::string report = fmt::format("FAIL block {} of {}-bit code with {} instructions of time:\n{}", index, first_->bits, count, text);
-            for (const std::string& line : lines)
-                report += "  " + line + '\n';
-            std::fputs(report.c_str(), stdout);
-            std::fflush(stdout);
-        }
-        return;
+    counts.skipped += translated_;
+    if (++since_hash_ == between_hashes) {
+        since_hash_ = 0;
+        if (hash(*interpreter_) != hash(*translator_))
+            return fail(index, whole, {fmt::format("the processors' states, in this block or in the {} before it", between_hashes)});
     }
 }
 
 } // namespace
 
-int compare_blocks(const Repertoire& repertoire, u64 seed, u64 end, unsigned jobs, Progress& p) {
-    Blocks blocks(repertoire, seed, p);
+int compare_blocks(const Repertoire& repertoire, const CpuModel& model, u64 seed, u64 end, unsigned jobs, Progress& p) {
+    Blocks blocks(repertoire, model, seed, p);
     for (; p.next < end; p.next += jobs, ++p.done)
         blocks.run(p.next);
     return 0;
@@ -175,11 +158,21 @@ int compare_blocks(const Repertoire& repertoire, u64 seed, u64 end, unsigned job
 
 bool blocks_summary(std::span<const Progress> progress, u64 lost, double seconds) {
     Counts total{};
-    for (const Progress& p : progress)
-        total += p.by_mnemonic[0];
-    fmt::print("{} blocks compared ({} translated, {} ended by an exception), {} differ, {} workers lost; {:.1f} s\n", total.run, total.skipped, total.faulted, total.failed, lost,
-               seconds);
-    return total.run && !total.failed && !lost;
+    bool everywhere = true;
+    for (const Setting& s : settings()) {
+        Counts here{};
+        for (const Progress& p : progress)
+            here += p.by_mnemonic[&s - settings().data()];
+        fmt::print("{:30} {:9} blocks ({} translated, {} ended by an exception, {} by a stop), {} differ\n", s.name, here.run, here.skipped,
+                   here.faulted, here.unimplemented, here.failed);
+        everywhere &= here.run > 0;
+        total += here;
+    }
+    fmt::print("{} blocks compared ({} translated, {} ended by an exception), {} differ, {} workers lost; {:.1f} s\n", total.run, total.skipped, total.faulted,
+               total.failed, lost, seconds);
+    // A processor that does nothing any more would agree with another one: most blocks must run, and exceptions keep coming.
+    const bool alive = total.unimplemented < total.run / 50 && total.faulted > total.run / 20;
+    return everywhere && alive && total.skipped && !total.failed && !lost;
 }
 
 } // namespace vitrine::oracle

@@ -9,7 +9,7 @@
 namespace vitrine::oracle {
 
 /// A worker's part: every `jobs`-th block from p.next on, below `end`.
-int compare_blocks(const Repertoire& repertoire, u64 seed, u64 end, unsigned jobs, Progress& p);
+int compare_blocks(const Repertoire& repertoire, const CpuModel& model, u64 seed, u64 end, unsigned jobs, Progress& p);
 
 /// What came of all workers; false when something differed.
 bool blocks_summary(std::span<const Progress> progress, u64 lost, double seconds);

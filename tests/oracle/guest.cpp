@@ -6,14 +6,11 @@ namespace vitrine::oracle {
 
 namespace {
 
-// Physical addresses.
-constexpr u64 tables = 0x400000, data_at = 0x500000, code_at = 0x600000;
-
 constexpr u64 present = 1, writable = 2, user = 4, accessed_dirty = 0x60, no_execute = 1ull << 63;
 
 } // namespace
 
-Guest::Guest(bool translated) : owner_(std::make_unique<BareMachine>("max")), machine_(*owner_) {
+Guest::Guest(bool translated, unsigned code_pages) : owner_(std::make_unique<BareMachine>("max")), machine_(*owner_) {
     if (translated) {
         translator_ = std::make_unique<jit::Translator>(16 << 20);
         translator_->prove_blocks();
@@ -22,7 +19,7 @@ Guest::Guest(bool translated) : owner_(std::make_unique<BareMachine>("max")), ma
     }
     BareMachine& m = machine_;
     // PML4, PDPT, page directory; a page table each for data and code.
-    const u64 pml4 = tables, pdpt = tables + 0x1000, pd = tables + 0x2000, data_table = tables + 0x3000, code_table = tables + 0x4000;
+    const u64 pml4 = tables_at, pdpt = tables_at + 0x1000, pd = tables_at + 0x2000, data_table = tables_at + 0x3000, code_table = tables_at + 0x4000;
     const u64 link = present | writable | user | accessed_dirty;
     m.write<u64>(pml4, pdpt | link);
     m.write<u64>(pdpt, pd | link);
@@ -34,7 +31,8 @@ Guest::Guest(bool translated) : owner_(std::make_unique<BareMachine>("max")), ma
     for (unsigned n = 0; n < data_size / 4096; ++n)
         map(data_table, data_page + 4096 * n, data_at + 4096 * n, writable | no_execute);
     map(data_table, read_only_page, data_at + data_size, no_execute);
-    map(code_table, code_page, code_at, writable);
+    for (u64 n = 0; n < code_pages; ++n)
+        map(code_table, code_page + 4096 * n, code_at + 4096 * n, writable);
     m.long_mode(3);
     m.cpu.cr3 = pml4;
     m.cpu.cr0 |= cr0::am;
@@ -107,30 +105,48 @@ void Guest::take_registers(Registers& g) {
 }
 
 void Guest::put_code(u64 address, std::span<const u8> bytes, bool jump_behind) {
-    std::array<u8, 512> code;
+    std::array<u8, 320> code;
     code.fill(0xcc);
-    const u64 from = address - code_page;
-    if (jump_behind) { // JMP to itself, behind the bytes
+    constexpr u64 before = 64;
+    const u64 from = address - code_page < before ? address - code_page : before;
+    std::memcpy(code.data() + from, bytes.data(), bytes.size());
+    if (jump_behind) { // JMP to itself
         code[from + bytes.size()] = 0xeb;
         code[from + bytes.size() + 1] = 0xfe;
     }
-    std::memcpy(code.data() + from, bytes.data(), bytes.size());
-    machine_.put(code_at, code);
+    address_ = address;
+    machine_.put(code_at + (address - code_page) - from, code);
 }
 
-/// The block at rip, translated.
-Block* Guest::translate() {
+/// The block at rip, which is where the code was put.
+Block* Guest::known_block() {
     Cpu& cpu = machine_.cpu;
-    const Physical start{code_at + (cpu.rip - code_page)};
+    const Physical start{code_at + (address_ - code_page)};
     const u8* host = at(start.value);
     Block* block = cpu.code().find(host, cpu.code_mode().key());
     bool needs_tail = false;
     if (!block)
         block = cpu.code().build(start, cpu.code_mode(), host, static_cast<unsigned>(page_size - start.page_offset()), nullptr, {}, needs_tail);
-    translator_->between_blocks();
-    if (block && !block->code)
-        translator_->translate(cpu, *block);
     return block;
+}
+
+bool Guest::translate(bool paths) {
+    if (!translator_ || !jit::Emitter::takes(machine_.cpu.code_mode()))
+        return false;
+    Block* block = known_block();
+    translator_->between_blocks();
+    if (!block)
+        return false;
+    if (paths) {
+        Block* const seen[] = {block->followers[0], block->followers[1]};
+        for (Block* first : seen)
+            for (Block* b : {first, first->followers[0], first->followers[1]})
+                if (b->host && b != block)
+                    b->heat = TranslatorPort::hot - 1; // so that it is taken into a path, or translated when it is met
+    }
+    if (!block->code)
+        translator_->translate(machine_.cpu, *block);
+    return block->code != nullptr;
 }
 
 bool Guest::run(const Case& c, Side& out, std::string& why) {
@@ -142,8 +158,8 @@ bool Guest::run(const Case& c, Side& out, std::string& why) {
     happened_ = false;
     u64 count = 1;
     if (translated && !(c.registers.rflags & rflags::tf))
-        if (const Block* block = translate(); block && block->code)
-            count = block->instructions.size(); // with the jump to itself behind it, unless it ends its block
+        if (translate(false))
+            count = known_block()->instructions.size(); // with the jump to itself behind it, unless it ends its block
     const bool repeats = c.info.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE);
     for (unsigned n = 0;; ++n) {
         if (machine_.run(count) == RunEnd::stopped) {
@@ -157,19 +173,24 @@ bool Guest::run(const Case& c, Side& out, std::string& why) {
     return true;
 }
 
-bool Guest::run_block(const Case& begin, std::span<const u8> bytes, u64 count, Side& out, std::string& why) {
+void Guest::put_block(const Setting& setting, const Case& begin, std::span<const u8> bytes) {
+    setting.enter(machine_);
     std::memcpy(at(data_at), begin.memory.data(), memory_size);
     put_code(begin.address, bytes, true);
     put_registers(begin);
+    Cpu& cpu = machine_.cpu;
+    if (!setting.program)
+        for (const SegmentName s : {es, cs, ss, ds, fs, gs})
+            cpu.segments[s].rights = (cpu.segments[s].rights & ~0x60u) | u32{cpu.cpl} << 5;
+    cpu.sti_shadow = cpu.mov_ss_shadow = false;
+    cpu.mode_changed();
+    cpu.redirected();
     happened_ = false;
-    if (translator_)
-        (void)translate();
-    if (machine_.run(count) == RunEnd::stopped) {
-        why = machine_.cpu.stop_reason().text;
-        return false;
-    }
-    take(out);
-    return true;
+}
+
+bool Guest::go(u64 count) {
+    const RunEnd end = machine_.run(count);
+    return end == RunEnd::budget || end == RunEnd::yield || happened_;
 }
 
 void Guest::take(Side& out) {

@@ -2,7 +2,7 @@
 // Vitrine's side, by either engine: a bare processor in 64-bit or compatibility mode at CPL 3, with the pages of case.h.
 #pragma once
 
-#include "case.h"
+#include "settings.h"
 
 #include "jit/translator.h"
 #include "x86/bare_machine.h"
@@ -12,13 +12,22 @@ namespace vitrine::oracle {
 class Guest final : public Interceptor {
 public:
     /// With `translated`, code is run by the translator wherever it takes it.
-    explicit Guest(bool translated = false);
+    /// The host, where there is one, has one page of code.
+    explicit Guest(bool translated = false, unsigned code_pages = 1);
 
-    /// A run of instructions from the case's address on, of which at most `count` are executed; `begin` is what the case says of
-    /// registers and memory. False as for run().
-    bool run_block(const Case& begin, std::span<const u8> bytes, u64 count, Side& out, std::string& why);
-    u64 retired() const { return machine_.cpu.retired; }
-    const jit::Translator* translator() const { return translator_.get(); }
+    /// For blocks: a processor in that setting with the case's registers and memory; its code is the bytes and, behind them, a jump to
+    /// itself.
+    void put_block(const Setting& setting, const Case& begin, std::span<const u8> bytes);
+    /// Executes so many instructions, REP's iterations counted, or as far as an exception. False when the processor has stopped or waits.
+    bool go(u64 count);
+    /// Translates the block at rip, and with `paths` whatever is known to follow it, as if it had been run often.
+    bool translate(bool paths);
+    /// What the code and the data have become; as large as they are mapped.
+    std::span<const u8> code_memory() { return {at(code_at), 2 * page_size}; }
+    std::span<const u8> data_memory() { return {at(data_at), memory_size}; }
+    BareMachine& machine() { return machine_; }
+    /// The exception that ended the last go(); null if it came to its end.
+    const Event* ended_by() const { return happened_ ? &event_ : nullptr; }
 
     /// False when the instruction is not implemented; `why` then says it.
     bool run(const Case& c, Side& out, std::string& why);
@@ -40,7 +49,7 @@ private:
 
     u8* at(u64 physical) { return machine_.space->host(Physical{physical}); }
 
-    Block* translate();
+    Block* known_block();
     void put_code(u64 address, std::span<const u8> bytes, bool jump_behind);
     void take(Side& out);
     void put_segments(const Case& c);
@@ -50,6 +59,7 @@ private:
     std::unique_ptr<BareMachine> owner_;
     BareMachine& machine_;
     std::unique_ptr<jit::Translator> translator_;
+    u64 address_ = 0; ///< linear, of the code that was put
     bool happened_ = false;
     Event event_;
 };

@@ -137,6 +137,7 @@ Host::Host() {
     read_only_[0] = 1;
     fixed(read_only_page, 4096, PROT_READ, file, data_size);
     code_ = fixed(code_page, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, file, data_size + 4096);
+    std::memset(code_, 0xcc, 4096); // a branch ends where it arrives
     close(file);
     build_stubs();
 

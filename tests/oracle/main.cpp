@@ -177,7 +177,7 @@ int main(int argc, char** argv) {
         return good ? 0 : 1;
     }
     Pool pool(options.jobs, options.first, [&](Progress& p) {
-        return options.blocks ? compare_blocks(repertoire, options.seed, options.first + options.count, options.jobs, p)
+        return options.blocks ? compare_blocks(repertoire, model, options.seed, options.first + options.count, options.jobs, p)
                               : work(options, repertoire, p);
     });
     const auto begin = std::chrono::steady_clock::now();

@@ -247,6 +247,22 @@ void aim(Random& r, Case& c, const ZydisDecodedOperand& o, u64 to) {
         set(m.base, to - displacement);
 }
 
+/// Flags, vectors, masks, MXCSR and x87.
+void fill_rest(Random& r, Registers& g) {
+    static constexpr u64 status = 0x8d5;
+    g.rflags = 2 | (r.next() & status) | (r.chance(20) ? 0x400 : 0) | (r.chance(10) ? r.next() & 0x20'0000 : 0) | 0x200;
+    static const bool wide = asmjit::CpuInfo::host().features().x86().hasAVX512_F();
+    for (auto& z : g.zmm) {
+        fill(r, z.data(), 64);
+        if (!wide) // bits that the host does not have are never anything else
+            std::fill(z.begin() + 32, z.end(), u8{0});
+    }
+    for (u64& k : g.k)
+        k = r.chance(30) ? ~0ull : r.chance(20) ? 0 : r.chance(50) ? r.next() & r.next() : r.next();
+    g.mxcsr = random_mxcsr(r);
+    random_x87(r, g);
+}
+
 /// A valid XSAVE or FXSAVE image at the operand, most of the time.
 void put_save_area(Random& r, Case& c, u64 at) {
     if (at < data_page || at + 576 > data_page + data_size)
@@ -298,6 +314,13 @@ void choose_segments(Random& r, Case& c) {
 
 } // namespace
 
+void fill_unaddressed(Random& r, Registers& g) {
+    g = Registers{.rip = g.rip, .fs_base = g.fs_base, .gs_base = g.gs_base};
+    for (u64& value : g.gpr)
+        value = integer(r);
+    fill_rest(r, g);
+}
+
 void fill_values(Random& r, Case& c, const ZydisDecoder& decoder) {
     Registers& g = c.registers;
     g = Registers{};
@@ -320,18 +343,7 @@ void fill_values(Random& r, Case& c, const ZydisDecoder& decoder) {
         g.fs_base = std::min<u64>(integer(r) & low_mask(47), 0x7fff'ffff'0000ull); // what the host's system takes
     if (c.bits != 64)
         choose_segments(r, c);
-    static constexpr u64 status = 0x8d5;
-    g.rflags = 2 | (r.next() & status) | (r.chance(20) ? 0x400 : 0) | (r.chance(10) ? r.next() & 0x20'0000 : 0) | 0x200;
-    static const bool wide = asmjit::CpuInfo::host().features().x86().hasAVX512_F();
-    for (auto& z : g.zmm) {
-        fill(r, z.data(), 64);
-        if (!wide) // bits that the host does not have are never anything else
-            std::fill(z.begin() + 32, z.end(), u8{0});
-    }
-    for (u64& k : g.k)
-        k = r.chance(30) ? ~0ull : r.chance(20) ? 0 : r.chance(50) ? r.next() & r.next() : r.next();
-    g.mxcsr = random_mxcsr(r);
-    random_x87(r, g);
+    fill_rest(r, g);
     // The stack and string pointers reach memory; counts stay small.
     g.gpr[rsp] = data_page + 2048 + r.below(256) * 8 + (r.chance(10) ? r.below(8) : 0);
     if (r.chance(4))
