@@ -213,3 +213,28 @@ TEST(Translator, MisalignedLocksOnTheFirstPage) {
     };
     compare(program, 1000, 5);
 }
+
+// A line is armed in a page that translated code has written directly before: its stores must be seen from the next one on.
+TEST(Translator, StoresTriggerMonitoring) {
+    const Program program = [](x86::Assembler& a) {
+        const asmjit::Label loop = a.newLabel(), skip = a.newLabel();
+        a.mov(x86::rsi, data);
+        a.xor_(x86::ecx, x86::ecx);
+        a.xor_(x86::edx, x86::edx);
+        a.bind(loop);
+        a.mov(x86::qword_ptr(x86::rsi, 0x200), x86::r8);
+        a.mov(x86::qword_ptr(x86::rsi, 0x208), x86::r8);
+        a.mov(x86::rax, x86::rsi);
+        a.test(x86::r8d, 0x40);
+        a.jz(skip);
+        a.monitor();
+        a.mov(x86::qword_ptr(x86::rsi, 0x200), x86::rdx);
+        a.inc(x86::dword_ptr(x86::rsi, 0x20));
+        a.mwait();
+        a.bind(skip);
+        a.inc(x86::r8);
+        a.jmp(loop);
+    };
+    for (const u64 slice : {1, 3, 7, 100, 10'000})
+        compare(program, slice, slice < 1000 ? 20'000 / slice : 5);
+}

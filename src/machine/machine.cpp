@@ -82,6 +82,11 @@ Machine::Machine(MachineConfig config, std::unique_ptr<Glass> glass, std::unique
     options.io_apic.id = static_cast<u8>(config_.cpus);
     interrupts_ = std::make_unique<Interrupts>(clock_, *space_, options);
     code_ = std::make_unique<CodeCache>(*space_, model_, *glass_);
+    armed_ = std::make_unique<ArmedLines>(*space_);
+    armed_->set_woken([this](unsigned cpu) {
+        if (scheduler_.present() != cpu)
+            scheduler_.end_quantum();
+    });
     if (config_.stale)
         tables_ = std::make_unique<TableWatch>(*space_);
     const vtx::Capabilities capabilities = vtx::capabilities_of(config_.vmx).value();
@@ -91,6 +96,7 @@ Machine::Machine(MachineConfig config, std::unique_ptr<Glass> glass, std::unique
                                                         .clock = clock_,
                                                         .glass = *glass_,
                                                         .code = *code_,
+                                                        .armed = *armed_,
                                                         .model = model_,
                                                         .cpu_count = config_.cpus,
                                                         .seed = config_.seed,

@@ -15,6 +15,7 @@
 #include "machine/pace.h"
 #include "machine/scheduler.h"
 #include "memory/space.h"
+#include "x86/armed_lines.h"
 #include "x86/code_cache.h"
 #include "x86/cpu.h"
 #include "vtx/unit.h"
@@ -103,6 +104,7 @@ public:
     Board& board() { return *board_; }
     /// Null unless translations are kept as long as the architecture permits.
     TableWatch* table_watch() { return tables_.get(); }
+    ArmedLines& armed_lines() { return *armed_; }
     const CpuModel& model() const { return model_; }
     unsigned cpus() const { return static_cast<unsigned>(cpus_.size()); }
     Cpu& cpu(unsigned n) { return *cpus_[n]; }
@@ -147,6 +149,7 @@ private:
     Pace pace_;
     std::unique_ptr<Interrupts> interrupts_;
     std::unique_ptr<CodeCache> code_;
+    std::unique_ptr<ArmedLines> armed_;
     std::unique_ptr<TableWatch> tables_; ///< null unless translations are kept as long as the architecture permits
     std::unique_ptr<jit::Translator> translator_; ///< null: everything is interpreted
     std::vector<std::unique_ptr<Cpu>> cpus_;

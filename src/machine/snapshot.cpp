@@ -115,6 +115,7 @@ Expected<> Snapshot::load_disks(Machine& m) {
 }
 
 Expected<> Snapshot::load(Machine& m) {
+    m.armed_lines().forget();
     for (unsigned n = 0; n < m.components(); ++n)
         TRY(load_component(m, n));
     const std::vector<u8> inputs = TRY(file_.take("inputs", most_component));
@@ -125,6 +126,7 @@ Expected<> Snapshot::load(Machine& m) {
         return file_.error("inputs", "does not fit: " + v.problem());
     TRY(load_disks(m));
     TRY(load_memory(m.space(), file_));
+    m.armed_lines().rearm();
     TRY(file_.end());
     // The last word: whatever a section may have held, this is the machine that was saved.
     if (const Hash128 is = m.hash(); is != description_.hash)

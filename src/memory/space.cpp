@@ -44,17 +44,15 @@ void Space::note_write(Physical p, u64 length, Requester by) {
     DCHECK(first != ~0ull && first + length <= ram_size_);
     for (u64 page = first / page_size; page <= (first + length - 1) / page_size; ++page) {
         u8& f = flags_[page];
-        if (f & page_code) {
+        if (f & page_seen) {
             const u64 from = std::max(first, page * page_size);
             const u64 to = std::min(first + length, (page + 1) * page_size);
-            if (code_written_)
+            if ((f & page_code) && code_written_)
                 code_written_(physical_of(from), to - from);
-        }
-        if (f & page_table) [[unlikely]] {
-            const u64 from = std::max(first, page * page_size);
-            const u64 to = std::min(first + length, (page + 1) * page_size);
-            if (table_written_)
+            if ((f & page_table) && table_written_)
                 table_written_(physical_of(from), to - from, by);
+            if ((f & page_armed) && armed_written_)
+                armed_written_(physical_of(from), to - from);
         }
         if (!(f & page_dirty)) {
             f |= page_dirty | page_touched;
@@ -66,6 +64,8 @@ void Space::note_write(Physical p, u64 length, Requester by) {
 void Space::set_code_page(u64 ram_page, bool holds_code) { watch_page(ram_page, page_code, holds_code); }
 
 void Space::set_table_page(u64 ram_page, bool watched) { watch_page(ram_page, page_table, watched); }
+
+void Space::set_armed_page(u64 ram_page, bool armed) { watch_page(ram_page, page_armed, armed); }
 
 void Space::watch_page(u64 ram_page, PageFlag flag, bool on) {
     u8& f = flags_[ram_page];

@@ -23,6 +23,8 @@ enum PageFlag : u8 {
     page_writer = 8,  ///< some processor may hold the right to write it directly
     page_touched = 4, ///< ever written: untouched pages are zero and need not be saved or hashed
     page_table = 16,  ///< somebody watches it as a paging structure: writes must be seen
+    page_armed = 32,  ///< a processor waits for a store to some line of it: writes must be seen
+    page_seen = page_code | page_table | page_armed, ///< any of those whose writes must be seen
 };
 
 /// RAM below `low_end` at its own address, the rest from 4 GiB on; both are one run of host memory.
@@ -73,7 +75,7 @@ public:
     /// Whether writes to the page may go straight to host memory.
     bool direct_write(Physical p) const {
         const u64 offset = ram_offset(p);
-        return offset != ~0ull && (flags_[offset / page_size] & (page_dirty | page_touched | page_code | page_table)) == (page_dirty | page_touched);
+        return offset != ~0ull && (flags_[offset / page_size] & (page_dirty | page_touched | page_seen)) == (page_dirty | page_touched);
     }
 
     /// Marks a page of RAM as written, telling engines if it holds code. Every writer of RAM calls this first.
@@ -116,6 +118,11 @@ public:
     /// The same for pages that are watched as paging structures.
     void set_table_page(u64 ram_page, bool watched);
 
+    /// Whoever waits for stores is told of those to pages with armed lines, before they happen.
+    void set_armed_written(CodeWritten told) { armed_written_ = std::move(told); }
+
+    void set_armed_page(u64 ram_page, bool armed);
+
     /// Called when a page loses the right to be written directly (it became a code page); all ones: every page (dirty flags
     /// were collected). Pages that nobody marked `page_writer` are not told.
     void set_write_rights_dropped(std::function<void(u64 ram_page)> told) { rights_dropped_ = std::move(told); }
@@ -134,7 +141,7 @@ private:
     u8* flags_; ///< one per page, mapped sparsely
     Glass& glass_;
     Bus mmio_, ports_;
-    CodeWritten code_written_;
+    CodeWritten code_written_, armed_written_;
     TableWritten table_written_;
     std::function<void(u64)> rights_dropped_;
     std::vector<u64> dirty_; ///< pages in the order they became dirty

@@ -107,6 +107,7 @@ void Unit::load_guest() {
     cpu_.set_rflags(vmcs_[F::guest_rflags]);
     cpu_.cpl = !(cpu_.cr0 & cr0::pe) ? u8{0} : cpu_.v86() ? u8{3} : cpu_.segments[ss].dpl();
     cpu_.activity = static_cast<Activity>(vmcs_[F::guest_activity_state]);
+    cpu_.monitor_armed = false; // SDM, Clearing Address-Range Monitoring
     const u64 blocking = vmcs_[F::guest_interruptibility_state];
     cpu_.sti_shadow = interruptibility.blocking_by_sti(blocking) != 0;
     cpu_.mov_ss_shadow = interruptibility.blocking_by_mov_ss(blocking) != 0;

@@ -166,6 +166,11 @@ Faultable<> Cpu::probe(Linear a, unsigned size, Use use) {
     return {};
 }
 
+Faultable<Physical> Cpu::locate(Linear a, Use use) {
+    TRY(check(a, 1, use));
+    return translate(a, use, privilege());
+}
+
 Faultable<u8*> Cpu::direct(Linear a, unsigned size, Use use) {
     if (a.page_offset() + size > page_size)
         return nullptr;
@@ -178,7 +183,7 @@ Faultable<u8*> Cpu::direct(Linear a, unsigned size, Use use) {
         if (use == Use::write && space_.host(p) && tag() != a.page().value && !watched(a.page().value)) {
             // Not yet dirty: say so now, and try again. A code page stays on the slow way.
             const u64 page = space_.ram_offset(p) / page_size;
-            if (!(space_.flags(page) & (page_code | page_table)) && !(apic_ && apic_->covers(p))) {
+            if (!(space_.flags(page) & page_seen) && !(apic_ && apic_->covers(p))) {
                 space_.note_write(p, 1, requester());
                 (void)TRY(translate(a, use, privilege()));
             }

@@ -2,6 +2,7 @@
 // For tests: one processor with RAM, a flat 64-bit identity mapping and nothing else, and a way to run a few bytes on it.
 #pragma once
 
+#include "x86/armed_lines.h"
 #include "x86/code_cache.h"
 #include "x86/cpu.h"
 #include "x86/model.h"
@@ -42,8 +43,8 @@ public:
     /// `stale`: translations are kept as long as the architecture permits.
     explicit BareMachine(std::string_view model_name = "max", u64 host_code = CodeCache::default_host_code, bool stale = false)
         : space(Space::create(16_MiB, glass).value()), model(std::move(find_cpu_model(model_name)).value()),
-          code(*space, model, glass, host_code), tables_watch(stale ? std::make_unique<TableWatch>(*space) : nullptr),
-          cpu({.index = 0, .space = *space, .clock = clock, .glass = glass, .code = code, .model = model, .tables = tables_watch.get()}) {
+          code(*space, model, glass, host_code), armed(*space), tables_watch(stale ? std::make_unique<TableWatch>(*space) : nullptr),
+          cpu({.index = 0, .space = *space, .clock = clock, .glass = glass, .code = code, .armed = armed, .model = model, .tables = tables_watch.get()}) {
         cpu.connect(apic);
         write<u64>(tables, (tables + 0x1000) | 7);
         write<u64>(tables + 0x1000, (tables + 0x2000) | 7);
@@ -98,6 +99,7 @@ public:
     std::unique_ptr<Space> space;
     CpuModel model;
     CodeCache code;
+    ArmedLines armed;
     std::unique_ptr<TableWatch> tables_watch;
     NoApic apic;
     Cpu cpu;

@@ -37,6 +37,10 @@ namespace test_ctrl {
 inline constexpr u64 split_lock_ac = u64{1} << 29; ///< a locked access across a cache line is #AC
 }
 
+namespace misc_enable {
+inline constexpr u64 monitor = bit(18); ///< MONITOR and MWAIT are there
+}
+
 namespace dr7 {
 inline constexpr u64 enabled = 0xff, gd = bit(13), always = bit(10);
 }

@@ -2,6 +2,7 @@
 // One processor: reset, derived mode, and the run loop of the reference engine.
 #include "x86/cpu.h"
 
+#include "x86/armed_lines.h"
 #include "x86/code_cache.h"
 #include "x86/model.h"
 #include "x86/stale.h"
@@ -27,7 +28,7 @@ std::string_view name_of(const CodeMode& m) {
 
 Cpu::Cpu(const CpuWiring& wiring)
     : index_(wiring.index), cpu_count_(wiring.cpu_count), space_(wiring.space), clock_(wiring.clock), glass_(wiring.glass),
-      code_(wiring.code), model_(wiring.model), cpuid_memo_(std::make_unique<CpuidMemo>()), no_table_(std::make_unique<TlbTable>()) {
+      code_(wiring.code), armed_(wiring.armed), model_(wiring.model), cpuid_memo_(std::make_unique<CpuidMemo>()), no_table_(std::make_unique<TlbTable>()) {
     // SplitMix64, so that neighbouring seeds give unlike streams.
     u64 x = wiring.seed * 0x9e37'79b9'7f4a'7c15 + index_ + 1;
     for (u64& word : random) {
@@ -40,11 +41,13 @@ Cpu::Cpu(const CpuWiring& wiring)
     if (wiring.tables)
         stale_ = std::make_unique<Stale>(*this, *wiring.tables);
     code_.attach(*this);
+    armed_.attach(*this);
     reset(Reset::cold);
 }
 
 Cpu::~Cpu() {
     drop_x87();
+    armed_.detach(*this);
     code_.detach(*this);
 }
 

@@ -26,6 +26,7 @@
 
 namespace vitrine {
 
+class ArmedLines;
 class CodeCache;
 class CpuidMemo;
 class Stale;
@@ -42,6 +43,7 @@ struct CpuWiring {
     Clock& clock;
     Glass& glass;
     CodeCache& code;       ///< shared by all processors of the machine
+    ArmedLines& armed;     ///< the same
     const CpuModel& model; ///< the same for all processors of the machine
     unsigned cpu_count = 1;
     u64 seed = 0; ///< RDRAND and RDSEED
@@ -261,6 +263,8 @@ public:
     Faultable<> store_bytes(Linear a, const void* from, unsigned size) { return store_slow(a, from, size); }
     /// Checks that `size` bytes could be written (or read) without doing it.
     Faultable<> probe(Linear a, unsigned size, Use use);
+    /// Where the byte at `a` lies, after all checks and effects of an access to it.
+    Faultable<Physical> locate(Linear a, Use use);
     /// Host pointer to `size` bytes at `a` when they lie in one page of plain RAM that may be read (written) directly; else null.
     /// Fills the TLB, so it may fault; a null without a fault means: use the slow way.
     Faultable<u8*> direct(Linear a, unsigned size, Use use);
@@ -350,6 +354,7 @@ public:
     void state(Visitor& v);
 
     CodeCache& code() { return code_; }
+    ArmedLines& armed_lines() { return armed_; }
 
 private:
     friend Outcome next(Cpu& cpu, const Instruction& insn);
@@ -424,6 +429,7 @@ private:
     Clock& clock_;
     Glass& glass_;
     CodeCache& code_;
+    ArmedLines& armed_;
     const CpuModel& model_;
     std::unique_ptr<CpuidMemo> cpuid_memo_;
     ApicPort* apic_ = nullptr;

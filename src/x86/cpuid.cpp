@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // CPUID: feature words from the table, and the leaves that describe topology, caches, XSAVE, time and names.
+#include "x86/armed_lines.h"
 #include "x86/bits.h"
 #include "x86/model.h"
 #include "x86/spec/xsave.h"
@@ -12,6 +13,7 @@ namespace vitrine {
 
 namespace {
 
+constexpr u32 line_size = ArmedLines::line_size;
 constexpr u32 max_extended_leaf = 0x8000'0008;
 constexpr u32 crystal_hz = 1'000'000'000; ///< the TSC counts it one to one; so does the local APIC's timer
 
@@ -65,7 +67,7 @@ CpuidResult brand(const char* text, u32 part) {
 } // namespace
 
 CpuidResult CpuModel::cpuid(u32 leaf, u32 subleaf, const CpuidContext& c) const {
-    constexpr u64 enable_monitor = bit(18), limit_cpuid = bit(22), xd_disable = bit(34); // of IA32_MISC_ENABLE
+    constexpr u64 limit_cpuid = bit(22), xd_disable = bit(34); // of IA32_MISC_ENABLE
     const u32 max_leaf = c.misc_enable & limit_cpuid ? 2 : identity->max_leaf;
     // A leaf beyond the last gives what the last basic one gives.
     if (leaf >= 0x8000'0000 ? leaf > max_extended_leaf : leaf > max_leaf)
@@ -88,7 +90,7 @@ CpuidResult CpuModel::cpuid(u32 leaf, u32 subleaf, const CpuidContext& c) const 
         break;
     case 5:
         if (has(Feature::monitor))
-            r = {64, 64, 3, 0x20}; // MWAIT extensions; C1 with two sub-states
+            r = {line_size, line_size, 3, 0x20}; // MWAIT takes extensions: interrupts break it; C1 has two sub-states
         break;
     case 7:
         if (subleaf == 0)
@@ -126,7 +128,7 @@ CpuidResult CpuModel::cpuid(u32 leaf, u32 subleaf, const CpuidContext& c) const 
     hide(!c.apic_enabled, Feature::apic);
     hide(!c.mode64 && vendor == Vendor::intel, Feature::syscall);
     hide(c.misc_enable & xd_disable, Feature::nx);
-    hide(!(c.misc_enable & enable_monitor), Feature::monitor);
+    hide(!(c.misc_enable & misc_enable::monitor), Feature::monitor);
     if (leaf == 1 && c.osxsave)
         r.ecx |= 1 << 27;
     if (leaf == 7 && subleaf == 0 && c.ospke)

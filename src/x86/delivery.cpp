@@ -102,6 +102,7 @@ void Cpu::deliver(Event event) {
         if (deliveries > most_deliveries || (deliveries > delivery_time && intercepted(Intercept::instruction_timeout))) [[unlikely]]
             return hang(event);
         activity = Activity::active;
+        monitor_armed = false;
         side_effects(*this, event);
         if (glass_.on(Topic::cpu)) [[unlikely]]
             glass_.tell(Topic::cpu, "event", {{"what", describe(event)}, {"cs", segments[cs].selector}, {"rip", rip}});

@@ -54,7 +54,9 @@ bool Cpu::wakes() const {
     case Activity::active: return true;
     case Activity::wait_for_sipi: return sipi_pending != 0;
     case Activity::hlt: return (virtual_interrupt && (flags & rflags::if_)) || pending_debug || nmi_open() || interrupt_open() || window_open();
-    case Activity::mwait: return pending_debug || nmi_open() || interrupt_open() || (interrupt_line_ && mwait_any_interrupt) || window_open();
+    case Activity::mwait:
+        return !monitor_armed || pending_debug || nmi_open() || interrupt_open() || window_open() ||
+               (virtual_interrupt && ((flags & rflags::if_) || mwait_any_interrupt)) || (interrupt_line_ && mwait_any_interrupt);
     case Activity::shutdown: return nmi_open();
     }
     return false;
@@ -168,6 +170,8 @@ bool Cpu::attend() {
     }
     if (!wakes())
         return false;
+    if (activity == Activity::mwait)
+        monitor_armed = false;
     activity = Activity::active;
     attention_ = false;
     stepping_ = boundary_ != Boundary::fresh || sti_shadow || mov_ss_shadow || (flags & (rflags::tf | rflags::rf)) || (dr7 & dr7::enabled) ||

@@ -18,7 +18,7 @@ constexpr u64 msr_platform_info = 10 << 8           // maximum non-turbo ratio: 
 constexpr u64 feature_control_locked = bit(0) | bit(2); ///< locked, VMX allowed outside SMX operation
 constexpr u64 misc_enable_fast_strings = bit(0), misc_enable_thermal = bit(3), misc_enable_speedstep = bit(16),
               misc_enable_xtpr_disable = bit(23), misc_enable_bts_unavailable = bit(11), misc_enable_pebs_unavailable = bit(12),
-              misc_enable_monitor = bit(18), misc_enable_limit_cpuid = bit(22), misc_enable_xd_disable = bit(34);
+              misc_enable_limit_cpuid = bit(22), misc_enable_xd_disable = bit(34);
 constexpr u64 pat_after_reset = 0x0007'0406'0007'0406;
 
 /// Memory types that MTRRs may hold: UC, WC, WT, WP, WB.
@@ -169,15 +169,35 @@ Faultable<> write_misc_features_enables(Cpu& cpu, Index, u64 value) {
 Faultable<u64> read_misc_enable(Cpu& cpu, Index) { return cpu.msr.misc_enable; }
 
 Faultable<> write_misc_enable(Cpu& cpu, Index, u64 value) {
-    // Thermal control, SpeedStep and xTPR messages can be switched and have nothing to switch; the monitor bit shows in CPUID.
-    const u64 writable = misc_enable_fast_strings | misc_enable_thermal | misc_enable_speedstep | misc_enable_monitor |
-                         misc_enable_limit_cpuid | misc_enable_xtpr_disable |
+    // Thermal control, SpeedStep and xTPR messages can be switched and have nothing to switch.
+    const u64 writable = misc_enable_fast_strings | misc_enable_thermal | misc_enable_speedstep | misc_enable_limit_cpuid |
+                         misc_enable_xtpr_disable | (cpu.model().has(Feature::monitor) ? misc_enable::monitor : 0) |
                          (cpu.model().has(Feature::nx) ? misc_enable_xd_disable : 0);
     constexpr u64 read_only = misc_enable_bts_unavailable | misc_enable_pebs_unavailable;
     if (value & ~(writable | read_only))
         return cpu.gp();
     cpu.msr.misc_enable = (cpu.msr.misc_enable & read_only) | (value & writable);
     return {};
+}
+
+// ---- idle states: registers that drivers of MWAIT write first; C1 is all there is ---------------------------------------
+
+bool exists_idle_states(const CpuModel& m) { return m.vendor == Vendor::intel && m.has(Feature::monitor); }
+
+Faultable<u64> read_pkg_cst_config(Cpu& cpu, Index) { return cpu.msr.pkg_cst_config; }
+
+Faultable<> write_pkg_cst_config(Cpu& cpu, Index, u64 value) {
+    constexpr u64 limit = low_mask(3), io_redirection = bit(10), lock = bit(15), demotion = low_mask(31) - low_mask(25);
+    if ((cpu.msr.pkg_cst_config & lock) && ((value ^ cpu.msr.pkg_cst_config) & low_mask(16)))
+        return cpu.gp();
+    return store_unless(cpu, cpu.msr.pkg_cst_config, value, ~(limit | io_redirection | lock | demotion));
+}
+
+Faultable<u64> read_power_ctl(Cpu& cpu, Index) { return cpu.msr.power_ctl; }
+
+Faultable<> write_power_ctl(Cpu& cpu, Index, u64 value) {
+    constexpr u64 processor_hot = bit(0), c1e = bit(1);
+    return store_unless(cpu, cpu.msr.power_ctl, value, ~(processor_hot | c1e));
 }
 
 // ---- speculation ----------------------------------------------------------------------------------------------------
@@ -414,6 +434,7 @@ constexpr ExistsRow conditions[] = {
     {"tsc_deadline", exists_tsc_deadline}, {"arch_capabilities", exists_arch_capabilities}, {"spec_ctrl", exists_spec_ctrl},
     {"pred_cmd", exists_pred_cmd},     {"flush_cmd", exists_flush_cmd},       {"xss", exists_xss},
     {"vmx", exists_vmx},               {"test_ctrl", exists_test_ctrl},
+    {"pkg_cst_config", exists_idle_states}, {"power_ctl", exists_idle_states},
     {"pkrs", exists_pkrs},             {"perf_legacy_ctl", exists_perf_legacy}, {"perf_legacy_ctr", exists_perf_legacy},
 };
 
@@ -485,7 +506,7 @@ void reset_msrs(MsrState& msr, const CpuModel& model, Reset kind) {
     msr.pat = pat_after_reset;
     msr.feature_control = feature_control_locked;
     msr.misc_enable = misc_enable_fast_strings | misc_enable_bts_unavailable | misc_enable_pebs_unavailable |
-                      (model.has(Feature::monitor) ? misc_enable_monitor : 0);
+                      (model.has(Feature::monitor) ? misc_enable::monitor : 0);
     msr.bios_sign_id = u64{model.identity->microcode} << 32;
 }
 

@@ -32,6 +32,7 @@ struct MsrState {
     u64 mcg_status = 0;
     u64 smi_count = 0;
     u64 test_ctrl = 0;
+    u64 pkg_cst_config = 0, power_ctl = 0;
 
     void state(Visitor& v);
 };

@@ -44,6 +44,8 @@ void MsrState::state(Visitor& v) {
     v.field("IA32_MCG_STATUS", mcg_status);
     v.field("MSR_SMI_COUNT", smi_count);
     v.field("MSR_TEST_CTRL", test_ctrl);
+    v.field("MSR_PKG_CST_CONFIG_CONTROL", pkg_cst_config);
+    v.field("MSR_POWER_CTL", power_ctl);
 }
 
 void State::state(Visitor& v) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The processor itself: interrupt flag, waiting, time, CPUID, MSRs, TLB and caches, random numbers, protection keys.
+#include "x86/armed_lines.h"
 #include "x86/model.h"
 #include "x86/msr.h"
 #include "x86/ops/system.h"
@@ -62,31 +63,38 @@ Outcome hlt(Cpu& cpu, const Instruction& i) {
     return Outcome::end;
 }
 
+bool monitor_enabled(const Cpu& cpu) { return cpu.msr.misc_enable & misc_enable::monitor; }
+
+/// RCX of MONITOR and MWAIT: optional extensions.
+u64 extensions_of(const Cpu& cpu) { return cpu.gpr[rcx] & (cpu.mode64() ? ~0ull : low_mask(32)); }
+
 Outcome monitor(Cpu& cpu, const Instruction& i) {
-    if (!privileged(cpu))
+    if (!privileged(cpu) || !monitor_enabled(cpu))
         return cpu.ud();
-    if (cpu.gpr[rcx] & low_mask(32))
-        return cpu.gp();
     INTERCEPT(cpu, Intercept::monitor, i);
+    if (extensions_of(cpu))
+        return cpu.gp();
     const u64 offset = cpu.gpr[rax] & i.address_mask;
     const Linear at = TRY(cpu.segmented(static_cast<SegmentName>(i.segment), offset, 1, Use::read));
-    TRY(cpu.probe(at, 1, Use::read));
-    cpu.monitor_address = cpu.examine(at).page.value;
-    cpu.monitor_armed = true;
+    const Physical line = TRY(cpu.locate(at, Use::read));
+    cpu.armed_lines().arm(cpu, line);
     return next(cpu, i);
 }
 
+/// The hints in EAX choose among states that are all the same here.
 Outcome mwait(Cpu& cpu, const Instruction& i) {
-    if (!privileged(cpu))
+    if (!privileged(cpu) || !monitor_enabled(cpu))
         return cpu.ud();
-    const u64 extensions = cpu.gpr[rcx] & low_mask(32);
-    if (extensions & ~u64{1})
-        return cpu.gp();
     INTERCEPT(cpu, Intercept::mwait, i, cpu.monitor_armed);
-    if (!cpu.monitor_armed)
+    constexpr u64 masked_interrupts_break = bit(0);
+    const u64 extensions = extensions_of(cpu);
+    if (extensions & ~masked_interrupts_break)
+        return cpu.gp();
+    // SDM, Changes to Instruction Behavior in VMX Non-Root Operation: with what a masked interrupt would break, a guest does not begin to wait.
+    const bool breaks_at_once = extensions && !(cpu.flags & rflags::if_) && (cpu.intercepted(Intercept::interrupt_window) || cpu.virtual_interrupt);
+    if (!cpu.monitor_armed || breaks_at_once)
         return next(cpu, i);
-    cpu.monitor_armed = false;
-    cpu.mwait_any_interrupt = extensions & 1;
+    cpu.mwait_any_interrupt = extensions != 0;
     cpu.activity = Activity::mwait;
     cpu.events_changed();
     return Outcome::end;
