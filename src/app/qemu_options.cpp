@@ -396,7 +396,8 @@ void choose_serial(Parsing& p) {
 Expected<BootFile> read_boot_file(const char* option, const char* what, const std::string& path) {
     if (::access(path.c_str(), R_OK) != 0)
         return Error(fmt::format("could not load {} '{}': {}", what, path, std::strerror(errno)));
-    return BootFile{option, path, TRY(read_file(option, path)), {}};
+    auto contents = TRY(read_file(option, path)); // first: TRY leaves no half-made object behind
+    return BootFile{option, path, std::move(contents), {}};
 }
 
 Expected<> read_files(Parsing& p) {

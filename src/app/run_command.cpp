@@ -24,7 +24,8 @@ using machine::DiskMode;
 using machine::MachineConfig;
 
 Expected<BootFile> boot_file(const std::string& option, const std::string& path, std::string text = {}) {
-    return BootFile{option, path, TRY(read_file(option, path)), std::move(text)};
+    auto contents = TRY(read_file(option, path)); // first: TRY leaves no half-made object behind
+    return BootFile{option, path, std::move(contents), std::move(text)};
 }
 
 /// One of a few words; the error lists them.

@@ -74,7 +74,8 @@ Expected<> Snapshot::take_files() {
     description_ = TRY(read_description(file_, "description"));
     MachineConfig& config = description_.config;
     for (const FileDescription& file : description_.files) {
-        BootFile boot{file.option, file.name, TRY(file_.take(section_of(file), most_file)), file.text};
+        auto contents = TRY(file_.take(section_of(file), most_file)); // first: TRY leaves no half-made object behind
+        BootFile boot{file.option, file.name, std::move(contents), file.text};
         if (boot.data.size() != file.size || hash_of(boot.data) != file.hash)
             return file_.error(section_of(file), "is not the file of the description");
         const bool once = file.option != "--module";
