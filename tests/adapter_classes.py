@@ -148,12 +148,13 @@ for c in range(4):
         check(counts.get(name, 0) > 0, f"{name}: nothing", finished)
 
 shares = {}
-for race, wanted in {"strict": 1, "weighted": 0.75, "equal": 0.5}.items():
+# A strict class leaves the wire to the other one while its generator's processor does something else and its queue is empty.
+for race, (least, most) in {"strict": (0.85, 1), "weighted": (0.69, 0.81), "equal": (0.44, 0.56)}.items():
     first, last = (values(lines, f"{race} {when} ") for when in ("first", "last"))
     slow, fast = (int(last[ring]) - int(first[ring]) for ring in ("0", "3"))
     shares[race] = fast / (slow + fast)
     check(slow + fast > 3000, f"{race}: {slow} and {fast} frames do not fill the wire", finished)
-    check(abs(shares[race] - wanted) < 0.06, f"{race}: the priority's stream has {shares[race]:.2f} of the wire, not {wanted:.2f}", finished)
+    check(least <= shares[race] <= most, f"{race}: the priority's stream has {shares[race]:.2f} of the wire, not {least:.2f} to {most:.2f}", finished)
 
 floods = {when: {name: int(n) for name, n in values(lines, f"{when} ").items()} for when in ("link", "without", "with")}
 of = floods["link"]
