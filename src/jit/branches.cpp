@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// JMP, Jcc, LOOP, JECXZ, JRCXZ, CALL and RET. Direct ones are joined to their followers later; indirect ones look theirs up, and where that fails their
-// handler runs and the processor finds the next block.
+// JMP, Jcc, LOOP, JECXZ, JRCXZ, CALL and RET. Direct ones are joined to their followers later; indirect ones look theirs up, and where
+// that fails their handler runs and the processor finds the next block.
 #include "jit/forms.h"
 
 namespace vitrine::jit {

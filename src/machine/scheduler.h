@@ -50,8 +50,9 @@ public:
     /// The processor that ran last, or runs.
     unsigned present() const { return present_; }
 
-    /// Virtual nanoseconds executed so far, all processors together: what the command line calls instructions.
+    /// A slice runs just now.
     bool running() const { return running_.load(std::memory_order_relaxed); }
+    /// Virtual nanoseconds executed so far, all processors together: what the command line calls instructions.
     u64 instructions() const { return instructions_ + (running_ ? processors_[present_]->runner().elapsed() : 0); }
 
     /// Virtual time at which a processor last executed something.
